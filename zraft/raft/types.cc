@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Membership: its laws and its encoding (docs/log_format.md, "Membership").
+#include "zraft/raft/types.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "zraft/base/codec.h"
+
+namespace zraft::raft {
+namespace {
+
+constexpr std::size_t members_max = 1024;
+
+Result<> check_ids(const std::vector<NodeId>& ids, const Membership& membership, const char* what) {
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (i > 0 && !(ids[i - 1] < ids[i])) {
+      return fail(Code::bad_request, std::string("membership: ") + what + " are not sorted, or one stands twice");
+    }
+    if (membership.find(ids[i]) == nullptr) {
+      return fail(Code::bad_request, std::string("membership: ") + what + " name an id that is no member");
+    }
+  }
+  return {};
+}
+
+void encode_ids(const std::vector<NodeId>& ids, Encoder& to) {
+  to.u32(static_cast<std::uint32_t>(ids.size()));
+  for (const NodeId id : ids) to.u64(id.value);
+}
+
+std::vector<NodeId> decode_ids(Decoder& from) {
+  std::vector<NodeId> ids(from.count(8));
+  for (NodeId& id : ids) id.value = from.u64();
+  return ids;
+}
+
+}  // namespace
+
+bool Membership::is_voter(NodeId id) const {
+  return std::ranges::binary_search(voters, id) || std::ranges::binary_search(outgoing, id);
+}
+
+const Member* Membership::find(NodeId id) const {
+  const auto at = std::ranges::lower_bound(members, id, {}, &Member::id);
+  return at != members.end() && at->id == id ? &*at : nullptr;
+}
+
+Result<> Membership::valid() const {
+  if (members.size() > members_max) return fail(Code::too_large, "membership: more than 1024 members");
+  if (voters.empty()) return fail(Code::bad_request, "membership: no voter is left; name at least one");
+  std::vector<std::string_view> peers;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (members[i].id.value == 0) return fail(Code::bad_request, "membership: a member has the id 0");
+    if (i > 0 && !(members[i - 1].id < members[i].id)) {
+      return fail(Code::bad_request, "membership: members are not sorted by id, or one stands twice");
+    }
+    peers.push_back(members[i].peer);
+  }
+  std::ranges::sort(peers);
+  if (const auto twice = std::ranges::adjacent_find(peers); twice != peers.end()) {
+    return fail(Code::bad_request, "membership: " + std::string(*twice) + " stands twice");
+  }
+  if (auto ok = check_ids(voters, *this, "voters"); !ok) return ok;
+  return check_ids(outgoing, *this, "outgoing voters");
+}
+
+Membership membership_of(std::vector<Member> members) {
+  Membership result;
+  result.members = std::move(members);
+  std::ranges::sort(result.members, {}, &Member::id);
+  for (const Member& member : result.members) result.voters.push_back(member.id);
+  return result;
+}
+
+void encode(const Membership& membership, Bytes& out) {
+  Encoder to(out);
+  to.u32(static_cast<std::uint32_t>(membership.members.size()));
+  for (const Member& member : membership.members) {
+    to.u64(member.id.value);
+    to.bytes(member.peer);
+  }
+  encode_ids(membership.voters, to);
+  encode_ids(membership.outgoing, to);
+}
+
+Result<Membership> decode_membership(BytesView bytes) {
+  Decoder from(bytes);
+  Membership membership;
+  membership.members.resize(from.count(12));
+  for (Member& member : membership.members) {
+    member.id.value = from.u64();
+    member.peer = from.bytes();
+  }
+  membership.voters = decode_ids(from);
+  membership.outgoing = decode_ids(from);
+  if (!from.ok()) return fail(Code::corrupt, "membership: the bytes are not of its format");
+  if (auto ok = membership.valid(); !ok) return fail(Code::corrupt, ok.error().text);
+  return membership;
+}
+
+}  // namespace zraft::raft

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Seam: the file system. Real: storage/real_files (io_uring, or a thread with pwritev and fdatasync, chosen at
+// start). Simulated: sim/disk (torn, lost, flipped, failed, full, slow). Paths are relative to the directory that
+// the Files was made for and use '/'. The blocking calls are for start-up and for the Worker (they may be called
+// from its threads); write() is the log's path and is asynchronous.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "zraft/base/piece.h"
+#include "zraft/base/result.h"
+
+namespace zraft::storage {
+
+class File {
+ public:
+  virtual ~File() = default;  // closes; what was not synced may be lost
+
+  // --- asynchronous, on the loop; at most one at a time on a file ---
+  // Writes all the pieces, one after the other, from `offset` on. With `durable` the data (and the size that is
+  // needed to find it) would survive the loss of power when `done` is told so. After an error the file must not be
+  // used any more: what is on the disk is unknown (decision 11: never retry a failed sync).
+  virtual void write(std::uint64_t offset, Pieces pieces, bool durable,
+                     std::move_only_function<void(Result<>)> done) = 0;
+
+  // --- blocking ---
+  // May give fewer bytes than asked for only at the end of the file.
+  virtual Result<Bytes> read(std::uint64_t offset, std::size_t length) = 0;
+  virtual Result<std::uint64_t> size() = 0;
+  virtual Result<> write_now(std::uint64_t offset, BytesView bytes) = 0;
+  // Makes [0, size) allocated and readable as zeros where nothing was written, and durable in itself.
+  virtual Result<> preallocate(std::uint64_t size) = 0;
+  virtual Result<> sync() = 0;
+  virtual Result<> truncate(std::uint64_t size) = 0;
+};
+
+enum class OpenMode : std::uint8_t {
+  read,        // must exist
+  read_write,  // must exist
+  create,      // must not exist
+};
+
+class Files {
+ public:
+  virtual ~Files() = default;
+
+  virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
+  virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;  // names, sorted
+  [[nodiscard]] virtual Result<bool> exists(const std::string& path) = 0;
+  virtual Result<> rename(const std::string& from, const std::string& to) = 0;  // replaces `to` at once
+  virtual Result<> remove(const std::string& path) = 0;
+  virtual Result<> make_directory(const std::string& path) = 0;  // and its parents; present is no error
+  // Names created, renamed and removed in `directory` are durable only after this.
+  virtual Result<> sync_directory(const std::string& directory) = 0;
+  // Held until the Files ends. Errors: busy, when another process holds it.
+  virtual Result<> lock(const std::string& path) = 0;
+};
+
+// Writes a small file so that after a crash there is the old one or the new one, whole: temporary name, sync,
+// rename, sync of the directory.
+Result<> replace_file(Files& files, const std::string& path, BytesView content);
+// Reads a whole file of at most `limit` bytes. Errors: not_found, too_large, io.
+Result<Bytes> read_file(Files& files, const std::string& path, std::size_t limit);
+
+}  // namespace zraft::storage
