@@ -78,6 +78,8 @@ struct Leader {
 
 using Role = std::variant<Follower, Candidate, Leader>;
 
+class Laws;
+
 class Core {
  public:
   // Requires: recovered.entries are contiguous; the membership in them is valid.
@@ -104,6 +106,8 @@ class Core {
   [[nodiscard]] const Membership& membership() const { return log_.membership(); }
 
  private:
+  
+
   // What a handler wants to become; performed in one place, after dispatch (`settle`), because assigning a variant
   // inside its own visit is undefined and no sanitizer sees it.
   struct BecomeFollower {
@@ -130,7 +134,6 @@ class Core {
   Write& write();
   void save_hard_state();
   void send(NodeId to, Body body, Promises::Needs needs = Promises::Needs::term);
-  void keep(Promises::Kept kept);
   void tell(Event::Kind kind, NodeId peer = {}, Position position = {}, const char* why = "");
   void hand_over_committed();
   void commit_to(Index index);
@@ -164,7 +167,6 @@ class Core {
   // replication.cc: thesis 3.5, 3.6.2, 6.4, 10.2.1
   void on(Leader&, const Tick&);
   void append_own(EntryType type, BytesView payload);
-  void adopt_members(Leader& role);
   void replicate(Leader& role);
   void heartbeat(Leader& role);
   void send_entries(Progress& progress);
@@ -193,11 +195,6 @@ class Core {
   void on(Leader&, const Message&, const Heartbeat&);
   void on(Leader&, const Message&, const HeartbeatReply&);
   void on(Leader&, const Message&, const StaleTerm&);
-
-  // invariants.cc
-  struct Before;
-  [[nodiscard]] Before look() const;
-  void check_laws(const Before& before) const;
 
   const Config config_;
   Random random_;

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The log since the snapshot, in memory: the base position, the records after it, and every membership that stands
+// among them, so that a truncation restores the one before (P46; even if it is the snapshot's).
+// Laws: records are contiguous from base.index + 1, terms never fall, all are of one group.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "zraft/raft/record.h"
+#include "zraft/raft/types.h"
+
+namespace zraft::raft {
+
+class LogWindow {
+ public:
+  explicit LogWindow(SnapshotMeta base);
+
+  [[nodiscard]] const SnapshotMeta& base() const { return base_; }
+  [[nodiscard]] Index first() const { return next(base_.last.index); }  // of the first record, if there is one
+  [[nodiscard]] Position last() const { return records_.empty() ? base_.last : records_.back().position(); }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  // Of the entries after `index`. Requires: base <= index <= last.
+  [[nodiscard]] std::size_t bytes_after(Index index) const;
+
+  // The term at an index from the base to the last one; none outside. Index 0 has term 0.
+  [[nodiscard]] std::optional<Term> term_at(Index index) const;
+  // Requires: first <= index <= last.
+  [[nodiscard]] const Record& at(Index index) const;
+
+  // Requires: the record follows last(), its term is not smaller; a membership in it decodes.
+  void append(Record record);
+  // Drops everything from `index` on. Requires: first <= index.
+  void truncate_from(Index index);
+
+  // The last index up to `bound` whose term is not above `term`: where two logs can agree at most (thesis 3.5, the
+  // end of it: backtracking by terms).
+  [[nodiscard]] Position last_with_term_at_most(Term term, Index bound) const;
+
+  // The newest membership in the log, committed or not: it is in force from the moment it is appended (thesis 4.1).
+  [[nodiscard]] const Membership& membership() const { return memberships_.back().membership; }
+  [[nodiscard]] Index membership_index() const { return memberships_.back().index; }
+  [[nodiscard]] ClusterTime last_time() const { return records_.empty() ? base_.time : records_.back().time(); }
+
+ private:
+  struct Placed {
+    Index index;
+    Membership membership;
+  };
+
+  SnapshotMeta base_;
+  std::deque<Record> records_;
+  std::deque<std::size_t> ends_;  // bytes of the log up to and with that record, counted from the first append
+  std::vector<Placed> memberships_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace zraft::raft

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads that wait until the leadership is confirmed (ReadIndex, thesis 6.4). All reads that came since the last
+// round share the next one; a round is confirmed by acknowledgements of that round or a later one, never by answers
+// to what was sent before the reads came (P37, P38). Rounds are never reused within a process.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "zraft/raft/types.h"
+
+namespace zraft::raft {
+
+class Reads {
+ public:
+  struct Batch {
+    Round round;
+    Index index;  // the commit index when the round began
+    std::vector<RequestId> ids;
+  };
+
+  void add(RequestId id) { waiting_.push_back(id); }
+  [[nodiscard]] bool is_round_wanted() const { return !waiting_.empty(); }
+  // All waiting reads go into a new round.
+  Round begin_round(Index commit);
+  // The newest round that was begun; heartbeats carry it.
+  [[nodiscard]] Round newest() const { return newest_; }
+  [[nodiscard]] std::vector<Batch> confirmed(Round up_to);
+  // Leadership is lost: every read that still waits.
+  [[nodiscard]] std::vector<RequestId> take_all();
+  [[nodiscard]] std::size_t size() const { return size_ + waiting_.size(); }
+
+ private:
+  Round newest_;
+  std::vector<RequestId> waiting_;
+  std::deque<Batch> rounds_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace zraft::raft
