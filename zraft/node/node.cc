@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pump. The order in which an output's parts are performed is free (raft/output.h); sends go first, so that the
+// followers' disks and this one work at the same time.
+#include "zraft/node/node.h"
+
+#include <exception>
+#include <utility>
+
+#include "zraft/base/check.h"
+
+namespace zraft::node {
+namespace {
+
+// How often requests whose time is over are looked for, while any are under way.
+constexpr Duration sweep_interval = Duration::milliseconds(50);
+
+Reply refusal(Code code, std::string text, std::optional<raft::NodeId> leader = std::nullopt) {
+  return {.error = {code, std::move(text)}, .data = {}, .leader = leader};
+}
+
+Reply refusal_of(const raft::Refused& refused, const raft::Config& config) {
+  switch (refused.code) {
+    case Code::busy:
+      return refusal(Code::busy, "the log holds as much as its limits allow (uncommitted_bytes_max, log_bytes_max, "
+                                 "reads_max): try again later");
+    case Code::too_large:
+      return refusal(Code::too_large,
+                     "the command is longer than " + std::to_string(config.command_bytes_max) + " bytes");
+    default:
+      return refusal(refused.code, "this member does not lead its group: ask the leader", refused.leader);
+  }
+}
+
+}  // namespace
+
+Node::Node(Seams seams, Options options, raft::Recovered recovered)
+    : seams_(seams), options_(options), core_(options.core, std::move(recovered), seams.loop.now()) {
+  want_turn();
+}
+
+Node::~Node() {
+  seams_.loop.cancel(timer_);
+  seams_.loop.cancel(sweep_timer_);
+}
+
+// --- what others ask of it ---
+
+void Node::receive(raft::Message message) {
+  if (stopped_) return;
+  inputs_.emplace_back(raft::Receive{std::move(message)});
+  want_turn();
+}
+
+void Node::propose(Bytes data, Instant deadline, Done done) {
+  const raft::RequestId id = ask({.done = std::move(done), .deadline = deadline, .query = {}, .term = {}});
+  if (id.value != 0) inputs_.emplace_back(raft::Propose{id, std::move(data)});
+}
+
+void Node::query(Bytes data, ReadMode mode, Instant deadline, Done done) {
+  Asked asked{.done = std::move(done), .deadline = deadline, .query = std::move(data), .term = {}, .is_read = true};
+  if (mode == ReadMode::stale && !stopped_) {
+    // Not before this call returns: through the queue of what waits for an index that is applied already.
+    reads_.emplace(core_.applied(), std::move(asked));
+    want_turn();
+    return;
+  }
+  const raft::RequestId id = ask(std::move(asked));
+  if (id.value != 0) inputs_.emplace_back(raft::ReadBarrier{id});
+}
+
+// Notes who asked. An id of 0: refused, and told so.
+raft::RequestId Node::ask(Asked asked) {
+  std::optional<Reply> refused;
+  if (stopped_) {
+    refused = refusal(Code::stopped, stopped_->text);
+  } else if (asked_.size() + accepted_.size() + reads_.size() >= options_.requests_max) {
+    refused = refusal(Code::busy, "too many requests are under way (requests_max): try again later");
+  }
+  if (refused) {
+    seams_.loop.post([done = std::move(asked.done), reply = std::move(*refused)]() mutable { done(std::move(reply)); });
+    return {};
+  }
+  const raft::RequestId id{++last_request_};
+  asked_.emplace(id, std::move(asked));
+  want_turn();
+  arm_sweep();
+  return id;
+}
+
+// --- the turn ---
+
+void Node::want_turn() {
+  if (turn_is_wanted_ || stopped_) return;
+  turn_is_wanted_ = true;
+  seams_.loop.post([this, life = lifetime_.watch()] {
+    if (!life.is_over()) turn();
+  });
+}
+
+void Node::turn() {
+  turn_is_wanted_ = false;
+  if (stopped_) return;
+  const Instant now = seams_.loop.now();
+  for (raft::Input& input : std::exchange(inputs_, {})) core_.step(now, std::move(input));
+  if (core_.deadline() <= now) core_.step(now, raft::Tick{});
+  perform(core_.take_output());
+  if (stopped_) return;
+  answer_reads();
+  if (core_.has_more()) want_turn();
+  arm_timer();
+}
+
+void Node::perform(raft::Output output) {
+  if (output.membership_changed) seams_.transport.connect(core_.membership());
+  for (raft::Message& message : output.send) seams_.transport.send(std::move(message));
+  if (output.write) start(std::move(*output.write));
+  for (const raft::Event& event : output.events) seams_.observer.on_event(event);
+  for (const raft::Answer& answer : output.answers) take(answer);
+  apply(output.apply);
+}
+
+void Node::start(raft::Write write) {
+  const bool may_be_buffered = options_.sync_mode == SyncMode::dirty ||
+                               (options_.sync_mode == SyncMode::leader_dirty && core_.is_leader());
+  const bool is_buffered = may_be_buffered && !write.hard_state;
+  const raft::WriteId id = write.id;
+  seams_.log.write(std::move(write), is_buffered ? Durability::buffered : Durability::durable,
+                   [this, id, life = lifetime_.watch()](const Result<>& written) {
+                     if (life.is_over() || stopped_) return;
+                     if (!written) return stop(written.error());
+                     inputs_.emplace_back(raft::Written{id});
+                     want_turn();
+                   });
+}
+
+// --- applying ---
+
+void Node::apply(const std::vector<raft::Record>& records) {
+  for (const raft::Record& record : records) {
+    // The checksum was made where the command entered the cluster: what was damaged since goes no further (I41).
+    if (!record.is_intact()) {
+      return stop({Code::corrupt, "entry " + std::to_string(record.index().value) +
+                                      " was damaged in memory: check this machine's memory, then start the host again"});
+    }
+    Bytes result = record.type() == raft::EntryType::command ? apply_one(record) : Bytes{};
+    if (stopped_) return;
+    seams_.observer.on_applied(record);
+    settle(record.index(), record.term(), std::move(result));
+  }
+  if (!records.empty()) core_.step(seams_.loop.now(), raft::Applied{records.back().index()});
+}
+
+// The one place where user code may throw (W-29).
+Bytes Node::apply_one(const raft::Record& record) {
+  std::string what;
+  try {
+    return seams_.machine.apply({.index = record.index(), .time = record.time(), .data = record.payload()}).result;
+  } catch (const std::exception& thrown) {
+    what = thrown.what();
+  } catch (...) {
+    what = "something that is no std::exception";
+  }
+  stop({Code::stopped, "the state machine threw at index " + std::to_string(record.index().value) + ": " + what +
+                           "; mend it and start the host again"});
+  return {};
+}
+
+// Whoever proposed for that index learns what became of it: an entry of another term there means that his never was
+// applied and never will be.
+void Node::settle(raft::Index index, raft::Term term, Bytes result) {
+  while (!accepted_.empty() && accepted_.begin()->first <= index) {
+    auto asked = accepted_.extract(accepted_.begin());
+    const bool is_his = asked.key() == index && asked.mapped().term == term;
+    if (is_his) {
+      asked.mapped().done({.error = {}, .data = std::move(result), .leader = std::nullopt});
+    } else {
+      asked.mapped().done(refusal(Code::not_leader, "another leader took the place in the log; it was not applied",
+                                  core_.leader()));
+    }
+  }
+}
+
+// --- answers ---
+
+void Node::take(const raft::Answer& answer) {
+  const raft::RequestId id = std::visit([](const auto& any) { return any.id; }, answer);
+  auto found = asked_.extract(id);
+  if (found.empty()) return;  // its time was over
+  Asked& asked = found.mapped();
+  if (const auto* accepted = std::get_if<raft::Accepted>(&answer)) {
+    asked.term = accepted->position.term;
+    // An older proposal of this node for the same place was overwritten while this node did not lead.
+    if (auto older = accepted_.extract(accepted->position.index); !older.empty()) {
+      older.mapped().done(refusal(Code::not_leader, "another leader took the place in the log; it was not applied"));
+    }
+    accepted_.emplace(accepted->position.index, std::move(asked));
+  } else if (const auto* ready = std::get_if<raft::ReadReady>(&answer)) {
+    reads_.emplace(ready->index, std::move(asked));
+  } else {
+    asked.done(refusal_of(std::get<raft::Refused>(answer), options_.core));
+  }
+}
+
+void Node::answer_reads() {
+  while (!reads_.empty() && reads_.begin()->first <= core_.applied()) {
+    auto read = reads_.extract(reads_.begin());
+    answer_query(std::move(read.mapped()));
+  }
+}
+
+void Node::answer_query(Asked asked) {
+  auto answer = seams_.machine.query(asked.query);
+  if (!answer) {
+    asked.done(refusal(answer.error().code, answer.error().text));
+  } else {
+    asked.done({.error = {}, .data = std::move(answer->result), .leader = std::nullopt});
+  }
+}
+
+// --- time ---
+
+// A deadline that only moved further away keeps the old timer: it will find nothing to do and arm itself again.
+void Node::arm_timer() {
+  const Instant due = core_.deadline();
+  if (timer_at_ && *timer_at_ <= due) return;
+  seams_.loop.cancel(timer_);
+  timer_at_ = due;
+  timer_ = seams_.loop.wake_at(due, [this] {
+    timer_at_.reset();
+    want_turn();
+  });
+}
+
+void Node::arm_sweep() {
+  if (sweep_timer_ != TimerId{}) return;
+  sweep_timer_ = seams_.loop.wake_at(seams_.loop.now() + sweep_interval, [this] {
+    sweep_timer_ = {};
+    sweep();
+    if (!asked_.empty() || !accepted_.empty() || !reads_.empty()) arm_sweep();
+  });
+}
+
+void Node::sweep() {
+  const Instant now = seams_.loop.now();
+  std::vector<std::pair<Done, Code>> late;
+  const auto collect = [&](auto& requests, Code for_writes) {
+    for (auto at = requests.begin(); at != requests.end();) {
+      if (now < at->second.deadline) {
+        ++at;
+      } else {
+        late.emplace_back(std::move(at->second.done), at->second.is_read ? Code::timeout : for_writes);
+        at = requests.erase(at);
+      }
+    }
+  };
+  // What is still queued will be stepped into the core, so its outcome is unknown as well.
+  collect(asked_, Code::timeout_unknown_outcome);
+  collect(accepted_, Code::timeout_unknown_outcome);
+  collect(reads_, Code::timeout);
+  for (auto& [done, code] : late) {
+    done(refusal(code, code == Code::timeout ? "no answer in time; nothing was changed"
+                                             : "no majority answered in time: the write may or may not be applied"));
+  }
+}
+
+// --- the end ---
+
+void Node::stop(Error why) {
+  stopped_ = why;
+  seams_.loop.cancel(timer_);
+  seams_.loop.cancel(sweep_timer_);
+  sweep_timer_ = {};
+  inputs_.clear();
+  // Callbacks may ask for more: they find the node stopped.
+  for (auto& [id, asked] : std::exchange(asked_, {})) asked.done(refusal(Code::stopped, why.text));
+  for (auto& [index, asked] : std::exchange(reads_, {})) asked.done(refusal(Code::stopped, why.text));
+  for (auto& [index, asked] : std::exchange(accepted_, {})) {
+    asked.done(refusal(Code::timeout_unknown_outcome, "the member stopped before the outcome was known: " + why.text));
+  }
+  seams_.observer.on_stopped(why);
+}
+
+}  // namespace zraft::node
