@@ -17,14 +17,17 @@
 
 namespace zraft::storage {
 
+// An open File stays the same file when its name is changed or removed.
 class File {
  public:
   virtual ~File() = default;  // closes; what was not synced may be lost
 
   // --- asynchronous, on the loop; at most one at a time on a file ---
-  // Writes all the pieces, one after the other, from `offset` on. With `durable` the data (and the size that is
-  // needed to find it) would survive the loss of power when `done` is told so. After an error the file must not be
-  // used any more: what is on the disk is unknown (decision 11: never retry a failed sync).
+  // Writes all the pieces, one after the other, from `offset` on. With `durable` this write and every earlier write
+  // to this file (and the size that is needed to find them) would survive the loss of power when `done` is told so;
+  // no pieces and `durable` is a sync alone. `done` comes on the loop, never before this call returns; it may still
+  // come after the File is destroyed. After an error the file must not be used any more: what is on the disk is
+  // unknown (decision 11: never retry a failed sync).
   virtual void write(std::uint64_t offset, Pieces pieces, bool durable,
                      std::move_only_function<void(Result<>)> done) = 0;
 
@@ -35,6 +38,7 @@ class File {
   virtual Result<> write_now(std::uint64_t offset, BytesView bytes) = 0;
   // Makes [0, size) allocated and readable as zeros where nothing was written, and durable in itself.
   virtual Result<> preallocate(std::uint64_t size) = 0;
+  // Makes every earlier write durable. What is read after it comes from the disk, not from a cache.
   virtual Result<> sync() = 0;
   virtual Result<> truncate(std::uint64_t size) = 0;
 };
