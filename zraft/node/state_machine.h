@@ -35,6 +35,13 @@ class StateMachine {
   // member. Throws: the group stops at this member, with the reason in the log and in `status` (W-29).
   virtual Applied apply(const Command& command) = 0;
 
+  // Asked at the leader before a command enters the log; an error refuses it, and nothing happens. Here belong limits
+  // that are settings of one process: apply must not know them, because two members may differ in them (P67).
+  [[nodiscard]] virtual Result<> admit(BytesView command) const {
+    static_cast<void>(command);
+    return {};
+  }
+
   // Reads, changes nothing. Errors: bad_request if the bytes are no query of this machine.
   [[nodiscard]] virtual Result<Queried> query(BytesView query) const = 0;
 };
