@@ -53,6 +53,11 @@ void Node::receive(raft::Message message) {
 }
 
 void Node::propose(Bytes data, Instant deadline, Done done) {
+  if (Result<> admitted = seams_.machine.admit(data); !admitted) {
+    Reply reply = refusal(admitted.error().code, std::move(admitted.error().text));
+    seams_.loop.post([done = std::move(done), reply = std::move(reply)]() mutable { done(std::move(reply)); });
+    return;
+  }
   const raft::RequestId id = ask({.done = std::move(done), .deadline = deadline, .query = {}, .term = {}});
   if (id.value != 0) inputs_.emplace_back(raft::Propose{id, std::move(data)});
 }
