@@ -27,7 +27,7 @@ struct Hello {
   std::uint16_t version_oldest = wire_version_oldest;
   Role role = Role::client;
   std::uint64_t features = 0;  // none yet
-  std::string name;            // for people: who is at the other end
+  std::string name;            // for people: who is at the other end; no more than 256 bytes of it are sent
 };
 
 // One raft message of one group. The records of an Append are carried as they are, not encoded again.
@@ -116,13 +116,15 @@ using ReplyBody = std::variant<Nothing, Data, Status>;
 
 struct Reply {
   std::uint64_t id = 0;
-  Error error;              // code ok, or why not
-  std::string leader;       // with not_leader: the peer to ask, if known
+  Error error;         // code ok, or why not
+  std::string leader;  // with not_leader: the peer to ask, if known
   ReplyBody body;
 };
 
 [[nodiscard]] Bytes encode(const Hello& hello);
 [[nodiscard]] Result<Hello> decode_hello(BytesView bytes);
+// The version that the two speak. Errors: unsupported, if they have none in common.
+[[nodiscard]] Result<std::uint16_t> agree(const Hello& ours, const Hello& theirs);
 
 [[nodiscard]] Pieces encode(const PeerFrame& frame);
 // The records borrow from `bytes` and keep it alive.

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Requests and replies of the client and admin service; layouts in docs/wire_format.md. The number of a body on the
+// wire is its place in RequestBody or ReplyBody, counted from 1.
+#include <type_traits>
+#include <utility>
+
+#include "zraft/base/codec.h"
+#include "zraft/net/wire.h"
+
+namespace zraft::net {
+namespace {
+
+// The least that a PeerStatus takes: its six texts and the membership empty.
+constexpr std::size_t peer_status_min = 7 * 4 + 9 * 8;
+
+template <std::uint8_t number, class Variant, class Expected>
+constexpr bool is_number_of = std::is_same_v<std::variant_alternative_t<number - 1, Variant>, Expected>;
+static_assert(is_number_of<1, RequestBody, Propose> && is_number_of<2, RequestBody, Query> &&
+              is_number_of<3, RequestBody, GetStatus> && is_number_of<4, RequestBody, CheckPeer> &&
+              is_number_of<5, RequestBody, StartPeer> && is_number_of<6, RequestBody, UndoPeer> &&
+              std::variant_size_v<RequestBody> == 6);
+static_assert(is_number_of<1, ReplyBody, Nothing> && is_number_of<2, ReplyBody, Data> &&
+              is_number_of<3, ReplyBody, Status> && std::variant_size_v<ReplyBody> == 3);
+
+// A membership without members (of a peer that is not open yet) is empty bytes.
+void put(Encoder& to, const raft::Membership& membership) {
+  Bytes bytes;
+  if (!membership.members.empty()) raft::encode(membership, bytes);
+  to.bytes(bytes);
+}
+
+raft::Membership take_membership(Decoder& from) {
+  const BytesView bytes = from.bytes();
+  if (bytes.empty()) return {};
+  auto membership = raft::decode_membership(bytes);
+  if (!membership) {
+    from.fail();
+    return {};
+  }
+  return *std::move(membership);
+}
+
+std::string take_text(Decoder& from) { return std::string(from.bytes()); }
+
+void put(Encoder& to, const Propose& body) {
+  to.bytes(body.group);
+  to.bytes(body.data);
+}
+void put(Encoder& to, const Query& body) {
+  to.bytes(body.group);
+  to.u8(static_cast<std::uint8_t>(body.consistency));
+  to.bytes(body.data);
+}
+void put(Encoder& to, const GetStatus& body) { to.bytes(body.group); }
+void put(Encoder& to, const CheckPeer& body) {
+  to.bytes(body.group);
+  to.bytes(body.peer);
+  to.bytes(body.backend);
+}
+void put(Encoder& to, const StartPeer& body) {
+  to.bytes(body.group);
+  to.u64(body.group_id.value);
+  to.bytes(body.backend);
+  to.u64(body.self.value);
+  put(to, body.membership);
+}
+void put(Encoder& to, const UndoPeer& body) {
+  to.bytes(body.group);
+  to.u64(body.group_id.value);
+  to.u64(body.self.value);
+}
+
+void take(Decoder& from, Propose& body) {
+  body.group = take_text(from);
+  body.data = from.bytes();
+}
+void take(Decoder& from, Query& body) {
+  body.group = take_text(from);
+  const std::uint8_t consistency = from.u8();
+  if (consistency != static_cast<std::uint8_t>(Consistency::linearizable) &&
+      consistency != static_cast<std::uint8_t>(Consistency::stale)) {
+    from.fail();
+    return;
+  }
+  body.consistency = static_cast<Consistency>(consistency);
+  body.data = from.bytes();
+}
+void take(Decoder& from, GetStatus& body) { body.group = take_text(from); }
+void take(Decoder& from, CheckPeer& body) {
+  body.group = take_text(from);
+  body.peer = take_text(from);
+  body.backend = take_text(from);
+}
+void take(Decoder& from, StartPeer& body) {
+  body.group = take_text(from);
+  body.group_id.value = from.u64();
+  body.backend = take_text(from);
+  body.self.value = from.u64();
+  body.membership = take_membership(from);
+}
+void take(Decoder& from, UndoPeer& body) {
+  body.group = take_text(from);
+  body.group_id.value = from.u64();
+  body.self.value = from.u64();
+}
+
+void put(Encoder& to, const PeerStatus& peer) {
+  to.bytes(peer.group);
+  to.u64(peer.group_id.value);
+  to.bytes(peer.backend);
+  to.bytes(peer.peer);
+  to.u64(peer.self.value);
+  to.bytes(peer.role);
+  to.bytes(peer.leader);
+  to.u64(peer.term.value);
+  to.u64(peer.first.value);
+  to.u64(peer.last.value);
+  to.u64(peer.durable.value);
+  to.u64(peer.commit.value);
+  to.u64(peer.applied.value);
+  to.u64(peer.log_bytes);
+  put(to, peer.membership);
+  to.bytes(peer.problem);
+}
+
+void take(Decoder& from, PeerStatus& peer) {
+  peer.group = take_text(from);
+  peer.group_id.value = from.u64();
+  peer.backend = take_text(from);
+  peer.peer = take_text(from);
+  peer.self.value = from.u64();
+  peer.role = take_text(from);
+  peer.leader = take_text(from);
+  peer.term.value = from.u64();
+  peer.first.value = from.u64();
+  peer.last.value = from.u64();
+  peer.durable.value = from.u64();
+  peer.commit.value = from.u64();
+  peer.applied.value = from.u64();
+  peer.log_bytes = from.u64();
+  peer.membership = take_membership(from);
+  peer.problem = take_text(from);
+}
+
+void put(Encoder&, const Nothing&) {}
+void put(Encoder& to, const Data& body) { to.bytes(body.data); }
+void put(Encoder& to, const Status& body) {
+  to.bytes(body.host);
+  to.bytes(body.version);
+  to.u32(static_cast<std::uint32_t>(body.peers.size()));
+  for (const PeerStatus& peer : body.peers) put(to, peer);
+}
+
+void take(Decoder&, Nothing&) {}
+void take(Decoder& from, Data& body) { body.data = from.bytes(); }
+void take(Decoder& from, Status& body) {
+  body.host = take_text(from);
+  body.version = take_text(from);
+  // The count is bounded by the bytes at hand, but a PeerStatus in memory is bigger than its encoding: grow as they come.
+  for (std::size_t left = from.count(peer_status_min); left > 0 && !from.failed(); --left) {
+    take(from, body.peers.emplace_back());
+  }
+}
+
+// Reads the alternative of that number, counted from 1. False: there is none.
+template <class Variant, std::size_t at = 0>
+bool take_alternative(std::uint8_t number, Decoder& from, Variant& body) {
+  if constexpr (at < std::variant_size_v<Variant>) {
+    if (number != at + 1) return take_alternative<Variant, at + 1>(number, from, body);
+    take(from, body.template emplace<at>());
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Bytes encode(const Request& request) {
+  Bytes out;
+  Encoder to(out);
+  to.u64(request.id);
+  to.u32(request.timeout_ms);
+  to.u8(static_cast<std::uint8_t>(request.body.index() + 1));
+  std::visit([&to](const auto& body) { put(to, body); }, request.body);
+  return out;
+}
+
+Result<Request> decode_request(BytesView bytes) {
+  Decoder from(bytes);
+  Request request;
+  request.id = from.u64();
+  request.timeout_ms = from.u32();
+  const std::uint8_t number = from.u8();
+  if (from.failed()) return fail(Code::corrupt, "request: shorter than its header");
+  if (!take_alternative(number, from, request.body)) {
+    return fail(Code::corrupt, "request: none has the number " + std::to_string(number));
+  }
+  if (!from.ok()) return fail(Code::corrupt, "request: the bytes are not of its format");
+  return request;
+}
+
+Bytes encode(const Reply& reply) {
+  Bytes out;
+  Encoder to(out);
+  to.u64(reply.id);
+  to.u8(static_cast<std::uint8_t>(reply.error.code));
+  to.bytes(reply.error.text);
+  to.bytes(reply.leader);
+  to.u8(static_cast<std::uint8_t>(reply.body.index() + 1));
+  std::visit([&to](const auto& body) { put(to, body); }, reply.body);
+  return out;
+}
+
+Result<Reply> decode_reply(BytesView bytes) {
+  Decoder from(bytes);
+  Reply reply;
+  reply.id = from.u64();
+  const auto code = static_cast<Code>(from.u8());
+  reply.error = {code, take_text(from)};
+  reply.leader = take_text(from);
+  const std::uint8_t number = from.u8();
+  if (from.failed()) return fail(Code::corrupt, "reply: shorter than its header");
+  if (name_of(code) == "unknown") return fail(Code::corrupt, "reply: an error code that this build does not know");
+  if (!take_alternative(number, from, reply.body)) {
+    return fail(Code::corrupt, "reply: none has the number " + std::to_string(number));
+  }
+  if (!from.ok()) return fail(Code::corrupt, "reply: the bytes are not of its format");
+  return reply;
+}
+
+}  // namespace zraft::net
