@@ -60,7 +60,7 @@ def architecture():
             continue
         folders[cells[0]] = cells[1].strip("`")
         sees[cells[0]] = cells[2].split()
-    world = re.findall(r"^- `([^`]+)`", part_of(text, "world"), re.M)
+    world = re.findall(r"`([^`]+)`", part_of(text, "world"))
     return folders, sees, world
 
 
