@@ -69,7 +69,7 @@ void Disk::write_async(InodePtr inode, Process process, std::uint64_t offset, By
                                    [&](const auto& one) { return one.second.inode == inode; });
   CHECK(!is_busy, "two writes at once on a file");
   under_way_.emplace(id, UnderWay{std::move(inode), offset, std::move(bytes)});
-  world_.after(latency, process, EventKind::disk, detail, [this, process, id, is_durable, done = std::move(done)]() mutable {
+  Task end = [this, process, id, is_durable, done = std::move(done)]() mutable {
     const Result<> begun = begin_call(process, settings_.fail_write_ppm, "write");
     if (!world_.is_alive(process)) return;  // the fuse: on_end deals with what was under way
     if (begun) {
@@ -81,7 +81,8 @@ void Disk::write_async(InodePtr inode, Process process, std::uint64_t offset, By
     failed.bytes.resize(draw_index(random_, failed.bytes.size() / sector_size + 1) * sector_size);
     write(*failed.inode, failed.offset, failed.bytes);
     done(begun);
-  });
+  };
+  world_.after(latency, process, EventKind::disk, detail, std::move(end));
 }
 
 Result<> Disk::finish(std::uint64_t id, bool is_durable) {

@@ -109,7 +109,9 @@ Result<std::unique_ptr<File>> SimFiles::open(const std::string& given, OpenMode 
   if (mode == OpenMode::create) {
     if (inode) return fail(Code::already_present, path + " is there already");
     const Disk::InodePtr directory = disk_.find(directory_of(path));
-    if (!directory || !directory->is_directory) return fail(Code::not_found, "the directory of " + path + " is missing");
+    if (!directory || !directory->is_directory) {
+      return fail(Code::not_found, "the directory of " + path + " is missing");
+    }
     if (disk_.is_full()) return fail(Code::no_space, path + ": no space left on device");
     inode = std::make_shared<Disk::Inode>();
     disk_.link(path, inode);

@@ -92,7 +92,7 @@ std::string wrong_version(const std::vector<Operation>& of_one_key) {
   std::sort(moments.begin(), moments.end(), [](const Moment& a, const Moment& b) { return a.stamp < b.stamp; });
   std::uint64_t newest = 0;  // the largest version that anyone was told of so far
   std::vector<std::uint64_t> floor(of_one_key.size());
-  std::map<std::uint64_t, std::pair<std::optional<Bytes>, bool>> value_of;  // by version; and whether its write is known
+  std::map<std::uint64_t, std::pair<std::optional<Bytes>, bool>> value_of;  // by version; is its write known?
   for (const Moment& moment : moments) {
     const Operation& op = of_one_key[moment.op];
     if (!moment.is_return) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // See linearizability.h. An operation becomes a step: what it needs the key to be, and what it makes of it. Values
-// are numbers, 0 is absent, 1 any that nobody saw. The search keeps the known steps that are not yet placed in a list ordered by call; those
-// called before the first return among them are the ones that may come next.
+// are numbers, 0 is absent, 1 any that nobody saw. The search keeps the known steps that are not yet placed in a list
+// ordered by call; those called before the first return among them are the ones that may come next.
 #include "sim/linearizability.h"
 
 #include <algorithm>
@@ -199,11 +199,11 @@ class Search {
       ++steps_;
     }
     // A guess at the order, no more: by the store's own versions, else the one that returned first.
-    std::stable_sort(candidates.begin(), candidates.end(), [this](std::size_t a, std::size_t b) {
-      return known_[a].returned < known_[b].returned;
-    });
-    std::stable_sort(candidates.begin(), candidates.end(), [this](std::size_t a, std::size_t b) {
-      return known_[a].op->version.value_or(UINT64_MAX) < known_[b].op->version.value_or(UINT64_MAX);
+    std::sort(candidates.begin(), candidates.end(), [this](std::size_t a, std::size_t b) {
+      const auto guess = [](const Step& step) {
+        return std::pair(step.op->version.value_or(UINT64_MAX), step.returned);
+      };
+      return guess(known_[a]) < guess(known_[b]);
     });
     std::vector<Move> found;
     for (const std::size_t candidate : candidates) {

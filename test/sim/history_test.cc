@@ -39,7 +39,9 @@ class Story {
   void did_put(const Bytes& value) { done(put(value)); }
   void did_get(std::optional<Bytes> value) { found(get(), std::move(value)); }
 
-  [[nodiscard]] Verdict verdict(std::uint64_t steps_max = 1'000'000) const { return check_history(history_, steps_max); }
+  [[nodiscard]] Verdict verdict(std::uint64_t steps_max = 1'000'000) const {
+    return check_history(history_, steps_max);
+  }
   [[nodiscard]] bool is_good() const { return verdict().kind == Verdict::Kind::linearizable; }
   [[nodiscard]] bool is_bad() const { return verdict().kind == Verdict::Kind::violated; }
 

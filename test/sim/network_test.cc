@@ -309,7 +309,8 @@ TEST(Partitions, LeaveEachMemberOfARingAMajority) {
   for (const std::uint32_t size : {5U, 7U}) {
     const auto blocked = blocked_by(Shape::majority_ring, members(size), std::nullopt, random);
     for (const HostId one : members(size)) {
-      const auto lost = std::count_if(blocked.begin(), blocked.end(), [&](const Blocked& b) { return b.second == one; });
+      const auto lost =
+          std::count_if(blocked.begin(), blocked.end(), [&](const Blocked& link) { return link.second == one; });
       EXPECT_GT((size - static_cast<std::uint32_t>(lost)) * 2, size);
     }
   }
