@@ -31,11 +31,17 @@ using Groups = std::map<raft::GroupId, raft::Recovered>;
 // What should be there: by the rules of the protocol, not by those of the log.
 struct History {
   Groups now;
-  std::vector<std::string> states{""};  // after 0, 1, 2, ... units
-  std::size_t acknowledged = 0;
+  std::vector<std::string> states{""};  // as text, in order; a write of many entries passes through several
+  std::vector<std::size_t> units{0};    // the state after 0, 1, 2, ... units
+  std::size_t acknowledged = 0;         // units
 
-  void add() { states.push_back(describe(now)); }
-  // The text is one of the states from the last acknowledged one on.
+  void pass() { states.push_back(describe(now)); }
+  void add() {
+    pass();
+    units.push_back(states.size() - 1);
+  }
+  [[nodiscard]] const std::string& safe() const { return states[units[acknowledged]]; }
+  // It is the last acknowledged state or a later one.
   [[nodiscard]] bool allows(const std::string& state) const;
 };
 

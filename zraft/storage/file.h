@@ -58,7 +58,8 @@ class Files {
   [[nodiscard]] virtual Result<bool> exists(const std::string& path) = 0;
   virtual Result<> rename(const std::string& from, const std::string& to) = 0;  // replaces `to` at once
   virtual Result<> remove(const std::string& path) = 0;
-  virtual Result<> make_directory(const std::string& path) = 0;  // and its parents; present is no error
+  // With its parents, durably; that it is there already is no error.
+  virtual Result<> make_directory(const std::string& path) = 0;
   // Names created, renamed and removed in `directory` are durable only after this.
   virtual Result<> sync_directory(const std::string& directory) = 0;
   // Held until the Files ends. Errors: busy, when another process holds it.

@@ -41,6 +41,10 @@ Result<std::optional<BatchHeader>> LogReader::next_batch(const LoadedSegment& se
   if (!header) return std::nullopt;
   // What was before the oldest segment is gone, and not known.
   const bool opens_the_log = is_first_segment() && segment.number > 1 && offset == first_batch_offset;
+  // A segment begins after the one before it was durable as a whole: if batches are missing there, the search behind
+  // the end finds this header and what it says of them.
+  const bool opens_a_segment = offset == first_batch_offset && !is_first_segment();
+  if (opens_a_segment && header->sequence > sequence_ + 1) return std::nullopt;
   if (!opens_the_log && (header->sequence != sequence_ + 1 || header->chain != chain_)) {
     return fail(Code::corrupt, place(segment.number, offset) + ": batch " + std::to_string(header->sequence) +
                                    " does not follow batch " + std::to_string(sequence_) +

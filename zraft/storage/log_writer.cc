@@ -162,8 +162,9 @@ void LogWriter::place_entry(Batch& batch, const raft::Record& record) {
 
 void LogWriter::issue(Batch batch) {
   // The first batch of a segment carries every group, and segments before it go by that: it must not be lost.
-  const bool durable = batch.durable || state_.must_carry;
-  const bool frees = batch.frees || std::exchange(state_.must_carry, false);
+  const bool carries = std::exchange(state_.must_carry, false);
+  const bool durable = batch.durable || carries;
+  const bool frees = batch.frees || carries;
   BatchHeader header{.directory = options_.directory_id,
                      .segment = current_.number,
                      .sequence = tail_.sequence + 1,

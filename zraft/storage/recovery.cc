@@ -44,6 +44,7 @@ class Recovery {
   Result<> cut();
   Result<> drop_unused(RecoveredLog& log);
   [[nodiscard]] std::string path(std::size_t which) const;
+  [[nodiscard]] std::string end_of_log(std::size_t witness) const;
 
   Files& files_;
   const std::string directory_;
@@ -59,6 +60,16 @@ class Recovery {
 };
 
 std::string Recovery::path(std::size_t which) const { return join(directory_, segment_name(numbers_[which])); }
+
+// Where the batch that is missing should stand: behind the last good one or, as a witness in a later segment may
+// mean, at the start of the next segment.
+std::string Recovery::end_of_log(std::size_t witness) const {
+  const bool is_full = offset_ >= segments_[last_].size;
+  const std::string here = path(last_) + " at byte " + std::to_string(offset_);
+  const std::string there = witness > last_ ? path(last_ + 1) + " at byte " + std::to_string(first_batch_offset) : "";
+  if (is_full) return there;
+  return there.empty() ? here : here + " or " + there;
+}
 
 Result<Names> Recovery::list() {
   auto entries = files_.list(directory_);
@@ -148,8 +159,7 @@ Result<> Recovery::look_for_strays(std::size_t which, std::uint64_t offset) {
     const auto header = reader_.header_at(loaded_, offset);
     if (!header) continue;
     if (header->synced_upto >= missing) {
-      return fail(Code::corrupt, path(last_) + " at byte " + std::to_string(offset_) + ": batch " +
-                                     std::to_string(missing) + " is damaged, and it was durable: batch " +
+      return fail(Code::corrupt, end_of_log(which) + ": batch " + std::to_string(missing) + " is damaged, and it was durable: batch " +
                                      std::to_string(header->sequence) + " in " + segment_name(loaded_.number) +
                                      " at byte " + std::to_string(offset) + " says so" + what_to_do);
     }
