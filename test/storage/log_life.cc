@@ -48,7 +48,7 @@ raft::SnapshotMeta base_at(std::uint64_t term, std::uint64_t index) {
 }
 
 bool History::allows(const std::string& state) const {
-  const auto from = states.begin() + static_cast<std::ptrdiff_t>(units[acknowledged]);
+  const auto from = states.begin() + static_cast<std::ptrdiff_t>(units[durable]);
   return std::find(from, states.end(), state) != states.end();
 }
 
@@ -72,13 +72,14 @@ LogLife::LogLife(MemoryDisk& the_disk, storage::Wal::Options the_options)
   history.states = {describe(found)};
 }
 
-storage::Wal::Done LogLife::done() {
+storage::Wal::Done LogLife::done(bool durable) {
   history.add();
-  return [this, unit = history.units.size() - 1](Result<> result) {
+  return [this, durable, unit = history.units.size() - 1](Result<> result) {
     if (result) {
       EXPECT_EQ(history.acknowledged + 1, unit) << "units are answered in their order";
       EXPECT_EQ(failed, 0U) << "nothing is acknowledged after a failure (I47)";
       history.acknowledged = unit;
+      if (durable) history.durable = unit;
     } else {
       ++failed;
       error = result.error();
@@ -115,7 +116,8 @@ void LogLife::write(raft::GroupId group, raft::Write write, node::Durability dur
     history.pass();
     state.entries.push_back(record);
   }
-  logs[group]->write(std::move(write), durability, done());
+  const bool durable = durability == node::Durability::durable || write.hard_state.has_value();
+  logs[group]->write(std::move(write), durability, done(durable));
 }
 
 void LogLife::append(raft::GroupId group, std::uint64_t term, std::size_t count, std::size_t bytes,

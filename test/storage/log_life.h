@@ -34,14 +34,15 @@ struct History {
   std::vector<std::string> states{""};  // as text, in order; a write of many entries passes through several
   std::vector<std::size_t> units{0};    // the state after 0, 1, 2, ... units
   std::size_t acknowledged = 0;         // units
+  std::size_t durable = 0;              // units up to the last one that was acknowledged as durable
 
   void pass() { states.push_back(describe(now)); }
   void add() {
     pass();
     units.push_back(states.size() - 1);
   }
-  [[nodiscard]] const std::string& safe() const { return states[units[acknowledged]]; }
-  // It is the last acknowledged state or a later one.
+  [[nodiscard]] const std::string& safe() const { return states[units[durable]]; }
+  // It is the state that must survive or a later one.
   [[nodiscard]] bool allows(const std::string& state) const;
 };
 
@@ -80,7 +81,7 @@ class LogLife {
   std::size_t failed = 0;
 
  private:
-  storage::Wal::Done done();
+  storage::Wal::Done done(bool durable = true);
 };
 
 // Opens the disk as it is. Nothing else.

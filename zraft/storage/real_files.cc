@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Calls of the operating system. Every error names the file and holds the system's own words.
+#include "zraft/storage/real_files.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "zraft/storage/async_io.h"
+
+namespace zraft::storage {
+namespace {
+
+constexpr std::size_t direct_alignment = 4096;
+constexpr std::size_t kept_buffer_max = std::size_t{1} << 20;
+constexpr std::size_t fill_chunk = std::size_t{1} << 20;
+
+std::unexpected<Error> failed(const std::string& what) { return std::unexpected(system_error(what, errno)); }
+
+// Calls until it is not interrupted.
+template <class Call>
+auto uninterrupted(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+Result<> write_all(int fd, const std::string& path, std::uint64_t offset, BytesView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written =
+        uninterrupted([&] { return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+    if (written < 0) return failed(path + ": write");
+    if (written == 0) return fail(Code::io, path + ": write: nothing was written");
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
+  }
+  return {};
+}
+
+class RealFile final : public File {
+ public:
+  RealFile(AsyncIo& io, std::string path, int fd)
+      : io_(io), path_(std::move(path)), file_(std::make_shared<Descriptor>(fd)) {}
+
+  void write(std::uint64_t offset, Pieces pieces, bool durable,
+             std::move_only_function<void(Result<>)> done) override {
+    auto transfer = std::make_unique<Transfer>();
+    transfer->file = file_;
+    transfer->path = path_;
+    transfer->offset = offset;
+    transfer->done = std::move(done);
+    // RWF_DSYNC covers only what it writes: if something is in the cache from before, the file has to be synced.
+    if (durable) transfer->sync = is_dirty_ || pieces.empty() ? Transfer::Sync::file : Transfer::Sync::this_write;
+    is_dirty_ = !durable;
+    const std::size_t size = size_of(pieces);
+    if (size > 0 && size % direct_alignment == 0 && offset % direct_alignment == 0 && use_direct()) {
+      transfer->file = direct_;
+      gather(pieces, size, *transfer);
+    } else if (size > 0) {
+      refer(std::move(pieces), *transfer);
+    }
+    io_.start(std::move(transfer));
+  }
+
+  Result<Bytes> read(std::uint64_t offset, std::size_t length) override {
+    Bytes bytes(length, '\0');
+    std::size_t got = 0;
+    while (got < length) {
+      const ssize_t n = uninterrupted(
+          [&] { return ::pread(file_->get(), bytes.data() + got, length - got, static_cast<off_t>(offset + got)); });
+      if (n < 0) return failed(path_ + ": read");
+      if (n == 0) break;
+      got += static_cast<std::size_t>(n);
+    }
+    bytes.resize(got);
+    return bytes;
+  }
+
+  Result<std::uint64_t> size() override {
+    struct stat about {};
+    if (::fstat(file_->get(), &about) != 0) return failed(path_ + ": stat");
+    return static_cast<std::uint64_t>(about.st_size);
+  }
+
+  Result<> write_now(std::uint64_t offset, BytesView bytes) override {
+    is_dirty_ = true;
+    return write_all(file_->get(), path_, offset, bytes);
+  }
+
+  Result<> preallocate(std::uint64_t size) override {
+    auto present = this->size();
+    if (!present) return fail(present);
+    // Where the file system cannot reserve, the zeros below do it.
+    if (uninterrupted([&] { return ::fallocate(file_->get(), 0, 0, static_cast<off_t>(size)); }) != 0 &&
+        errno != EOPNOTSUPP) {
+      return failed(path_ + ": allocate");
+    }
+    // Blocks that were only reserved cost a journal entry at their first write: a durable write of 4 KiB took 5 ms
+    // on them and 0.2 ms on blocks that hold zeros (ext4).
+    const Bytes zeros(fill_chunk, '\0');
+    for (std::uint64_t at = *present; at < size; at += fill_chunk) {
+      const auto chunk = static_cast<std::size_t>(std::min<std::uint64_t>(fill_chunk, size - at));
+      if (auto ok = write_all(file_->get(), path_, at, BytesView(zeros).substr(0, chunk)); !ok) return ok;
+    }
+    if (uninterrupted([&] { return ::fsync(file_->get()); }) != 0) return failed(path_ + ": fsync");
+    return {};
+  }
+
+  Result<> sync() override {
+    if (uninterrupted([&] { return ::fdatasync(file_->get()); }) != 0) return failed(path_ + ": fdatasync");
+    is_dirty_ = false;
+    // After a failed sync of another process the cache may hold clean pages that the disk does not have. Only advice:
+    // if it is not taken, nothing is worse than without it.
+    (void)::posix_fadvise(file_->get(), 0, 0, POSIX_FADV_DONTNEED);
+    return {};
+  }
+
+  Result<> truncate(std::uint64_t size) override {
+    if (uninterrupted([&] { return ::ftruncate(file_->get(), static_cast<off_t>(size)); }) != 0) {
+      return failed(path_ + ": truncate");
+    }
+    return {};
+  }
+
+ private:
+  struct AlignedBuffer {
+    explicit AlignedBuffer(std::size_t n) : bytes(static_cast<char*>(std::aligned_alloc(direct_alignment, n))), size(n) {}
+    ~AlignedBuffer() { std::free(bytes); }
+    AlignedBuffer(const AlignedBuffer&) = delete;
+    AlignedBuffer& operator=(const AlignedBuffer&) = delete;
+    char* const bytes;
+    const std::size_t size;
+  };
+
+  // A second descriptor for the same file, past the cache, if there is anything to gain and the file system has it.
+  bool use_direct() {
+    if (!io_.wants_direct() || is_direct_refused_) return false;
+    if (direct_) return true;
+    const std::string self = "/proc/self/fd/" + std::to_string(file_->get());
+    const int fd = ::open(self.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
+    if (fd < 0) {
+      is_direct_refused_ = true;
+      return false;
+    }
+    direct_ = std::make_shared<Descriptor>(fd);
+    return true;
+  }
+
+  // The disk's controller reads the memory itself, so it has to lie at a block's boundary: one copy.
+  void gather(const Pieces& pieces, std::size_t size, Transfer& transfer) {
+    std::shared_ptr<AlignedBuffer> buffer = buffer_;
+    if (!buffer || buffer->size < size) {
+      buffer = std::make_shared<AlignedBuffer>(std::max(size, std::size_t{64} << 10));
+      if (buffer->size <= kept_buffer_max) buffer_ = buffer;
+    }
+    char* at = buffer->bytes;
+    for (const Piece& piece : pieces) {
+      std::memcpy(at, piece.bytes.data(), piece.bytes.size());
+      at += piece.bytes.size();
+    }
+    transfer.parts = {{.iov_base = buffer->bytes, .iov_len = size}};
+    transfer.memory = std::move(buffer);
+  }
+
+  static void refer(Pieces pieces, Transfer& transfer) {
+    transfer.parts.reserve(pieces.size());
+    for (const Piece& piece : pieces) {
+      if (piece.bytes.empty()) continue;
+      transfer.parts.push_back({.iov_base = const_cast<char*>(piece.bytes.data()), .iov_len = piece.bytes.size()});
+    }
+    transfer.memory = std::make_shared<const Pieces>(std::move(pieces));
+  }
+
+  AsyncIo& io_;
+  const std::string path_;
+  const std::shared_ptr<Descriptor> file_;
+  std::shared_ptr<Descriptor> direct_;
+  std::shared_ptr<AlignedBuffer> buffer_;  // at most one write at a time, so it is free when the next one comes
+  bool is_direct_refused_ = false;
+  bool is_dirty_ = false;
+};
+
+Result<> sync_names_in(const std::string& directory) {
+  const Descriptor fd(uninterrupted([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (fd.get() < 0) return failed(directory + ": open");
+  if (uninterrupted([&] { return ::fsync(fd.get()); }) != 0) return failed(directory + ": fsync");
+  return {};
+}
+
+// With the parents that are missing; each new name durable.
+Result<> make_directories(const std::filesystem::path& path) {
+  std::error_code error;
+  if (path.empty() || std::filesystem::is_directory(path, error)) return {};
+  const std::filesystem::path parent = path.parent_path();
+  if (auto made = make_directories(parent); !made) return made;
+  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return failed(path.string() + ": cannot be made");
+  return sync_names_in(parent.empty() ? "." : parent.string());
+}
+
+Result<std::unique_ptr<AsyncIo>> choose(node::Loop& loop, RealFiles::Method method, std::string& name) {
+  name = "a thread with pwritev";
+  if (method == RealFiles::Method::thread) return make_thread_io(loop);
+  auto ring = make_ring_io(loop);
+  if (ring) {
+    name = "io_uring";
+    return ring;
+  }
+  if (method == RealFiles::Method::io_uring) return ring;
+  name += " (" + ring.error().text + ")";
+  return make_thread_io(loop);
+}
+
+}  // namespace
+
+RealFiles::RealFiles(std::string root, std::unique_ptr<AsyncIo> io, std::string method)
+    : root_(std::move(root)), io_(std::move(io)), method_(std::move(method)) {}
+
+RealFiles::~RealFiles() {
+  io_.reset();
+  for (const int fd : locks_) ::close(fd);
+}
+
+Result<std::unique_ptr<RealFiles>> RealFiles::make(node::Loop& loop, const std::string& root, Method method) {
+  if (auto made = make_directories(root); !made) return fail(made);
+  std::string name;
+  auto io = choose(loop, method, name);
+  if (!io) return fail(io);
+  return std::unique_ptr<RealFiles>(new RealFiles(root, std::move(*io), std::move(name)));
+}
+
+std::string RealFiles::full(const std::string& path) const { return root_ + "/" + path; }
+
+Result<std::unique_ptr<File>> RealFiles::open(const std::string& path, OpenMode mode) {
+  int flags = O_CLOEXEC;
+  switch (mode) {
+    case OpenMode::read: flags |= O_RDONLY; break;
+    case OpenMode::read_write: flags |= O_RDWR; break;
+    case OpenMode::create: flags |= O_RDWR | O_CREAT | O_EXCL; break;
+  }
+  const std::string name = full(path);
+  const int fd = uninterrupted([&] { return ::open(name.c_str(), flags, 0644); });
+  if (fd < 0) return failed(name + ": open");
+  return std::make_unique<RealFile>(*io_, name, fd);
+}
+
+Result<std::vector<std::string>> RealFiles::list(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(full(directory), error), end; !error && at != end; at.increment(error)) {
+    names.push_back(at->path().filename().string());
+  }
+  if (error) return fail(Code::io, full(directory) + ": list: " + error.message());
+  std::ranges::sort(names);
+  return names;
+}
+
+Result<bool> RealFiles::exists(const std::string& path) {
+  struct stat about {};
+  if (::stat(full(path).c_str(), &about) == 0) return true;
+  if (errno == ENOENT) return false;
+  return failed(full(path) + ": stat");
+}
+
+Result<> RealFiles::rename(const std::string& from, const std::string& to) {
+  if (::rename(full(from).c_str(), full(to).c_str()) != 0) return failed(full(from) + ": rename to " + full(to));
+  return {};
+}
+
+Result<> RealFiles::remove(const std::string& path) {
+  if (::unlink(full(path).c_str()) != 0) return failed(full(path) + ": remove");
+  return {};
+}
+
+Result<> RealFiles::make_directory(const std::string& path) { return make_directories(full(path)); }
+
+Result<> RealFiles::sync_directory(const std::string& directory) { return sync_names_in(full(directory)); }
+
+Result<> RealFiles::lock(const std::string& path) {
+  const std::string name = full(path);
+  const int fd = uninterrupted([&] { return ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644); });
+  if (fd < 0) return failed(name + ": open");
+  if (uninterrupted([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) != 0) {
+    const int number = errno;
+    ::close(fd);
+    if (number == EWOULDBLOCK) return fail(Code::busy, name + " is held by another process");
+    return std::unexpected(system_error(name + ": lock", number));
+  }
+  locks_.push_back(fd);
+  return {};
+}
+
+}  // namespace zraft::storage
