@@ -147,7 +147,8 @@ class RealFile final : public File {
     if (!io_.wants_direct() || is_direct_refused_) return false;
     if (direct_) return true;
     const std::string self = "/proc/self/fd/" + std::to_string(file_->get());
-    const int fd = ::open(self.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
+    const int access = ::fcntl(file_->get(), F_GETFL) & O_ACCMODE;
+    const int fd = ::open(self.c_str(), access | O_DIRECT | O_CLOEXEC);
     if (fd < 0) {
       is_direct_refused_ = true;
       return false;
