@@ -23,6 +23,8 @@ namespace zraft::raft {
 
 // "append", "appended", "heartbeat", ...: the name of a message in scripts.
 [[nodiscard]] std::string_view kind_of(const Message& message);
+// A seed for which the first election timers end at about 302, 373, 437, 514 and 574 ms: 1 leads if nothing is done.
+inline constexpr std::uint64_t first_is_one = 5755;
 // Members 1 to n, all of them voters.
 [[nodiscard]] Membership voters_up_to(std::uint64_t n);
 
@@ -69,7 +71,7 @@ class CoreCluster {
   void restart(NodeId id);
   void hold_writes(NodeId id);
   void release_writes(NodeId id);
-  void partition(const std::vector<std::vector<NodeId>>& sides);
+  void partition(const std::vector<std::vector<std::uint64_t>>& sides);
   void cut(NodeId from, NodeId to);
   void heal();  // partitions, cuts and rules
   void add_rule(Rule rule) { rules_.push_back(std::move(rule)); }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <ostream>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,14 @@ inline constexpr GroupId bench_group{77};
   encode(membership, payload);
   return Record::make(bench_group, {{term}, {index}}, EntryType::membership, {}, payload);
 }
+
+// For the messages of failed tests.
+template <class Tag>
+void PrintTo(Number<Tag> number, std::ostream* out) {
+  *out << number.value;
+}
+inline void PrintTo(Index index, std::ostream* out) { *out << index.value; }
+inline void PrintTo(Position position, std::ostream* out) { *out << describe(position); }
 
 [[nodiscard]] constexpr Position at(std::uint64_t term, std::uint64_t index) { return {{term}, {index}}; }
 
@@ -88,14 +97,14 @@ class OneCore {
   void stand_for_votes() {
     stand();
     const Term proposed = next(core_->term());
-    for (const NodeId id : core_->membership().voters) {
-      if (std::get_if<Candidate>(&core_->role())->phase == Candidate::Phase::vote) break;
+    for (const auto& [id, peer] : core_->membership().members) {
+      if (!is_pre_candidate()) break;
       if (id.value != 1) receive(id.value, core_->term().value, PreVote{proposed, true});
     }
   }
   void lead() {
     stand_for_votes();
-    for (const NodeId id : core_->membership().voters) {
+    for (const auto& [id, peer] : core_->membership().members) {
       if (core_->is_leader()) break;
       if (id.value != 1) receive(id.value, core_->term().value, Vote{true});
     }

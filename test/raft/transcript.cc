@@ -97,6 +97,7 @@ class Player {
     if (words.size() != 1) return false;
     CoreCluster::Options to{.membership = membership_from(number(words[0]), options), .config = {}};
     to.config.group = {77};
+    to.config.seed = first_is_one;
     const auto size = [&](const char* name, std::size_t& value) {
       if (options.contains(name)) value = number(options[name]);
     };
@@ -165,12 +166,12 @@ class Player {
     if (verb == "heal") {
       cluster_->heal();
     } else if (verb == "partition") {
-      std::vector<std::vector<NodeId>> sides(1);
+      std::vector<std::vector<std::uint64_t>> sides(1);
       for (const std::string& word : words) {
         if (word == "|") {
           sides.emplace_back();
         } else {
-          sides.back().push_back({number(word)});
+          sides.back().push_back(number(word));
         }
       }
       cluster_->partition(sides);

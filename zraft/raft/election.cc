@@ -75,7 +75,9 @@ bool Core::admit(const Message& message) {
     // P12: who is behind is told so, else it may wait for ever.
     if (is_of_leader) send(message.from, StaleTerm{});
     if (std::holds_alternative<RequestVote>(message.body)) send(message.from, Vote{.granted = false});
-    return false;
+    // Whoever is behind may grant a pre-vote too; the term that it is about is in the answer. Were it ignored, a
+    // majority that counts on one that is behind and does not stand itself would never elect.
+    return std::holds_alternative<PreVote>(message.body);
   }
   return true;
 }
@@ -198,7 +200,7 @@ void Core::count_vote(Candidate& role, NodeId voter, bool granted) {
   if (!can_win) change_ = BecomeFollower{std::nullopt, "too many refused"};
 }
 
-// P06: an answer counts only for the phase and the term it was given for; terms are compared in `admit`.
+// P06: an answer counts only for the phase and the term it was given for; of a vote, `admit` has compared the term.
 void Core::on(Candidate& role, const Message& message, const PreVote& body) {
   if (role.phase != Candidate::Phase::pre_vote || body.proposed != next(hard_.term)) return;
   count_vote(role, message.from, body.granted);
