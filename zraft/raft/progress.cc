@@ -58,13 +58,6 @@ bool Progress::on_rejected(Index rejected, Index agreed) {
   return true;
 }
 
-void Progress::on_maybe_lost(const ReplicationLimits& limits) {
-  probe_is_out_ = false;
-  if (can_send(limits) || inflight_.empty()) return;
-  inflight_bytes_ -= inflight_.front().bytes;
-  inflight_.pop_front();
-}
-
 void Progresses::follow(const Membership& membership, NodeId self, Index last, Instant now) {
   std::vector<Progress> all;
   for (const Member& member : membership.members) {

@@ -3,7 +3,7 @@
 // What a leader knows of one other member, and how fast it may send to it. Optimistic (pipelined) replication, thesis
 // 10.2.1: in `replicate`, entries go out one after the other without waiting, bounded by a window; a rejection falls
 // back to `probe`, one message at a time, until the logs are found to agree.
-// Laws: match < next; match only rises; the window is bounded; in `probe` at most one message is under way.
+// Laws: match < next; match only rises; the window is bounded; in `probe` at most one message with entries is under way.
 #pragma once
 
 #include <cstddef>
@@ -46,9 +46,6 @@ class Progress {
   bool on_appended(Index match);
   // `agreed` is where the two logs can agree at most. False: an old rejection that says nothing new (P32).
   bool on_rejected(Index rejected, Index agreed);
-  // The member answers heartbeats but has not acknowledged all that was sent: something may have been lost. Allows
-  // one more message even if the window is full or a probe is out.
-  void on_maybe_lost(const ReplicationLimits& limits);
 
  private:
   struct Inflight {

@@ -2,7 +2,7 @@
 //
 // Reads that wait until the leadership is confirmed (ReadIndex, thesis 6.4). All reads that came since the last
 // round share the next one; a round is confirmed by acknowledgements of that round or a later one, never by answers
-// to what was sent before the reads came (P37, P38). Rounds are never reused within a process.
+// to what was sent before the reads came (P37, P38). A round is never used twice in a term.
 #pragma once
 
 #include <deque>

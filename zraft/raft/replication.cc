@@ -149,14 +149,15 @@ void Core::on(Leader& role, const Message& message, const AppendRejected& body) 
 
 void Core::on(Leader& role, const Message& message, const HeartbeatReply& body) {
   Progress* progress = role.progresses.find(message.from);
-  if (progress == nullptr) return;
+  // A round that has not begun was never asked for by this leader: it proves nothing.
+  if (progress == nullptr || role.reads.newest() < body.round) return;
   progress->on_heard(now_);
   progress->on_round(body.round);
   // P32: it lives, yet has not acknowledged everything. If something was lost, this message finds out; if it is only
-  // slow, it does no harm.
+  // slow, it does no harm. It has no entries, so that a member whose disk hangs gets no more than its window (W-48).
   if (progress->match() < log_.last().index) {
-    progress->on_maybe_lost(config_.replication);
-    send_entries(*progress);
+    const Index previous = progress->next() - 1;
+    send(message.from, Append{.previous = {*log_.term_at(previous), previous}, .commit = commit_, .entries = {}});
   }
 }
 

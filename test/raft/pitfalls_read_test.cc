@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pitfalls P36 to P43: reads that went wrong in real systems. A read is answered with the index from which on it is
+// linearizable, after a round of heartbeats that began after it came.
+#include <gtest/gtest.h>
+
+#include "test/raft/one_core.h"
+
+namespace zraft::raft {
+namespace {
+
+// Leads term 2 with its no-op committed.
+OneCore settled(OneCore::Setup setup = {}) {
+  OneCore bench(std::move(setup));
+  bench.lead();
+  bench.receive(2, bench->term().value, Appended{bench->log().last().index});
+  bench.receive(3, bench->term().value, Appended{bench->log().last().index});
+  bench.forget();
+  return bench;
+}
+
+TEST(Pitfall, P36_AReadWaitsForTheFirstCommitOfTheTerm) {
+  OneCore bench({.log = {1, 1, 1}, .hard_state = {{1}, {}}});
+  bench.lead();
+  bench.give(ReadBarrier{{1}});
+  bench.receive(2, 2, HeartbeatReply{{0}});
+  bench.receive(2, 2, HeartbeatReply{{1}});
+  EXPECT_TRUE(bench.answered<ReadReady>().empty());
+  bench.receive(2, 2, Appended{{4}});
+  const auto heartbeat = bench.sent_to<Heartbeat>(2);
+  ASSERT_TRUE(heartbeat);
+  bench.receive(2, 2, HeartbeatReply{heartbeat->round});
+  const auto ready = bench.answered<ReadReady>();
+  ASSERT_EQ(ready.size(), 1U);
+  EXPECT_EQ(ready[0].index, Index{4});
+}
+
+TEST(Pitfall, P37_EveryBatchOfReadsHasARoundOfItsOwn) {
+  OneCore bench = settled();
+  bench.give(ReadBarrier{{1}});
+  const Round first = bench.sent_to<Heartbeat>(2)->round;
+  bench.give(ReadBarrier{{1}});
+  const Round second = bench.sent_to<Heartbeat>(2)->round;
+  EXPECT_LT(first, second);
+  bench.receive(2, 2, HeartbeatReply{first});
+  EXPECT_EQ(bench.answered<ReadReady>().size(), 1U);
+  bench.receive(3, 2, HeartbeatReply{first});
+  EXPECT_TRUE(bench.answered<ReadReady>().empty());
+  bench.receive(3, 2, HeartbeatReply{second});
+  EXPECT_EQ(bench.answered<ReadReady>().size(), 1U);
+}
+
+TEST(Pitfall, P37_ARoundOfAnEarlierLeadershipConfirmsNothing) {
+  OneCore bench = settled();
+  bench.give(ReadBarrier{{1}});
+  const Round old = bench.sent_to<Heartbeat>(2)->round;
+  bench.receive(2, 3, StaleTerm{});
+  bench.lead();
+  ASSERT_EQ(bench->term(), Term{4});
+  bench.receive(2, 4, Appended{bench->log().last().index});
+  bench.give(ReadBarrier{{2}});
+  ASSERT_EQ(bench.sent_to<Heartbeat>(2)->round, old);
+  bench.receive(2, 2, HeartbeatReply{old});
+  EXPECT_TRUE(bench.answered<ReadReady>().empty());
+}
+
+TEST(Pitfall, P38_AnAnswerToWhatWasSentBeforeTheReadDoesNotConfirmIt) {
+  OneCore bench = settled();
+  bench.tick();
+  const Round before = bench.sent_to<Heartbeat>(2)->round;
+  bench.give(ReadBarrier{{1}});
+  bench.receive(2, 2, HeartbeatReply{before});
+  bench.receive(2, 2, Appended{{2}});
+  EXPECT_TRUE(bench.answered<ReadReady>().empty());
+  bench.receive(2, 2, HeartbeatReply{next(before)});
+  EXPECT_EQ(bench.answered<ReadReady>().size(), 1U);
+}
+
+TEST(Pitfall, P38_ARoundThatHasNotBegunIsNotConfirmed) {
+  OneCore bench = settled();
+  bench.receive(2, 2, HeartbeatReply{{1}});
+  bench.give(ReadBarrier{{1}});
+  EXPECT_TRUE(bench.answered<ReadReady>().empty());
+}
+
+TEST(Pitfall, P38_TheIndexIsThatOfTheMomentTheRoundBegan) {
+  OneCore bench = settled();
+  bench.give(Propose{{1}, "a"});
+  bench.give(ReadBarrier{{2}});
+  bench.receive(2, 2, Appended{{3}});
+  bench.receive(2, 2, HeartbeatReply{{1}});
+  // At least what was committed then; more would do no harm, less would.
+  const auto ready = bench.answered<ReadReady>();
+  ASSERT_EQ(ready.size(), 1U);
+  EXPECT_GE(ready[0].index, Index{2});
+}
+
+// There are no leases: a leader that has heard everyone this very instant asks again.
+TEST(Pitfall, P39_NoReadIsAnsweredByTheClock) {
+  OneCore bench = settled();
+  bench.receive(2, 2, HeartbeatReply{{0}});
+  bench.receive(3, 2, HeartbeatReply{{0}});
+  bench.give(ReadBarrier{{1}});
+  EXPECT_TRUE(bench.answered<ReadReady>().empty());
+  bench.pass(Duration::seconds(100));
+  bench.give(Tick{});
+  EXPECT_TRUE(bench.answered<ReadReady>().empty());
+  EXPECT_EQ(bench.answered<Refused>().size(), 1U);
+}
+
+TEST(Pitfall, P41_WhileJointBothMajoritiesConfirmARead) {
+  Membership joint = voters_up_to(5);
+  joint.voters = {{1}, {2}, {3}};
+  joint.outgoing = {{1}, {4}, {5}};
+  OneCore bench({.membership = joint});
+  bench.lead();
+  for (const std::uint64_t id : {2, 4}) bench.receive(id, 2, Appended{{2}});
+  ASSERT_EQ(bench->commit(), Index{2});
+  bench.give(ReadBarrier{{1}});
+  bench.receive(2, 2, HeartbeatReply{{1}});
+  bench.receive(3, 2, HeartbeatReply{{1}});
+  EXPECT_TRUE(bench.answered<ReadReady>().empty());
+  bench.receive(5, 2, HeartbeatReply{{1}});
+  EXPECT_EQ(bench.answered<ReadReady>().size(), 1U);
+}
+
+TEST(Pitfall, P41_LearnersDoNotConfirmAnything) {
+  Membership membership = voters_up_to(4);
+  membership.voters = {{1}, {2}, {3}};
+  OneCore bench({.membership = membership});
+  bench.lead();
+  bench.receive(4, 2, Appended{{2}});
+  EXPECT_EQ(bench->commit(), Index{});
+  bench.receive(2, 2, Appended{{2}});
+  bench.give(ReadBarrier{{1}});
+  bench.receive(4, 2, HeartbeatReply{{1}});
+  EXPECT_TRUE(bench.answered<ReadReady>().empty());
+}
+
+TEST(Pitfall, P42_AfterARestartReadsWaitForWhatWasCommittedBefore) {
+  CoreCluster cluster({.membership = voters_up_to(1), .config = {.group = {77}}});
+  cluster.advance(Duration::seconds(1));
+  cluster.propose({1}, {"a", "b", "c"});
+  cluster.advance(Duration::milliseconds(100));
+  cluster.restart({1});
+  cluster.read({1});
+  EXPECT_TRUE(std::holds_alternative<Refused>(cluster.answers().back().second));
+  cluster.run_timers({1}, true);
+  cluster.hold_writes({1});
+  cluster.advance(Duration::milliseconds(700));
+  cluster.release_writes({1});
+  while (!cluster.core({1}).is_leader()) cluster.advance(Duration::milliseconds(1));
+  cluster.read({1});
+  EXPECT_TRUE(std::holds_alternative<Refused>(cluster.answers().back().second)) << "answered before its no-op";
+  cluster.advance(Duration::milliseconds(100));
+  const auto* ready = std::get_if<ReadReady>(&cluster.answers().back().second);
+  ASSERT_NE(ready, nullptr);
+  EXPECT_GE(ready->index, Index{5});
+}
+
+TEST(Pitfall, P43_AFollowerNamesTheLeaderAndTakesNothing) {
+  OneCore bench;
+  bench.append(2, 2, at(1, 1), {});
+  bench.give(Propose{{1}, "a"});
+  bench.give(ReadBarrier{{2}});
+  const auto refused = bench.answered<Refused>();
+  ASSERT_EQ(refused.size(), 2U);
+  for (const Refused& one : refused) {
+    EXPECT_EQ(one.code, Code::not_leader);
+    EXPECT_EQ(one.leader, NodeId{2});
+  }
+  EXPECT_EQ(bench->log().last(), at(1, 1));
+}
+
+// What was accepted may still commit under another leader: it is never called refused.
+TEST(Pitfall, P43_AnAcceptedCommandIsNeverRefusedAfterwards) {
+  OneCore bench = settled();
+  bench.give(Propose{{1}, "a"});
+  ASSERT_EQ(bench.answered<Accepted>().size(), 1U);
+  bench.receive(2, 3, StaleTerm{});
+  ASSERT_TRUE(bench.is_follower());
+  EXPECT_TRUE(bench.answered<Refused>().empty());
+  bench.append(2, 3, at(2, 3), {entry(3, 4)}, 4);
+  EXPECT_EQ(bench.applied()[2].payload(), "a");
+}
+
+TEST(Pitfall, P43_ReadsThatWaitAreRefusedWhenLeadershipIsLost) {
+  OneCore bench = settled();
+  bench.give(ReadBarrier{{1}});
+  bench.receive(2, 3, Heartbeat{{2}, {}});
+  const auto refused = bench.answered<Refused>();
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(refused[0].leader, NodeId{2});
+}
+
+}  // namespace
+}  // namespace zraft::raft
