@@ -34,9 +34,11 @@ Core::Core(Config config, Recovered recovered, Instant now)
       handed_(commit_),
       applied_(commit_),
       promises_(log_.last().index) {
-  CHECK(log_.last().term <= hard_.term || log_.last().index == Index{0} || hard_ == HardState{},
+  // P05: only a new group has no hard state, and it has one entry, whose term is the first term. Whoever has a log
+  // and no term has lost its votes; the storage refuses it with a sentence before it comes here.
+  CHECK(log_.last().term <= hard_.term || (hard_ == HardState{} && log_.last().index <= Index{1}),
         "the log ends in a term after the one that was saved");
-  // A new group starts with its first entry and no hard state: the term of that entry is the first term.
+  CHECK(config_.command_bytes_max <= record_payload_max, "command_bytes_max is beyond what a record can hold");
   hard_.term = std::max(hard_.term, log_.last().term);
   arm_election();
   out_.membership_changed = true;
