@@ -20,8 +20,9 @@ namespace zraft::net {
 struct NetworkSettings {
   std::size_t frame_bytes_max = frame_body_max;  // a body longer than this is neither taken in nor sent
   Duration connect_timeout = Duration::seconds(5);  // of resolving and connecting together
-  // A connected host from which the kernel hears nothing for this long, though it asks, is gone.
-  Duration dead_after = Duration::seconds(15);
+  // A connected host is gone if for this long its kernel says nothing, though asked, or takes in nothing of what waits
+  // for it. Rather short: after a partition TCP tries again ever more rarely, and a new connection comes sooner.
+  Duration dead_after = Duration::seconds(5);
   std::size_t inbound_max = 10'000;  // one more is closed as soon as it comes
   Duration accept_pause = Duration::milliseconds(100);  // when this process is out of file descriptors
 };

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The links from this host to the others, shared by all its groups: one to each address where a member of one of them
+// lives. Messages go one way: ours over the links made here, those of the other hosts over the links they make to us,
+// which belong to the host. A link that broke is made again after a pause that grows, with jitter, up to a second.
+// Laws: a link exists exactly while some transport's membership names its address; nothing is queued for a host that
+// is not connected or being connected (raft repeats what matters); a queue is bounded in bytes, and what comes beyond
+// is dropped and counted (W-48). Knows the world only through Loop and Network, so the simulator runs it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "zraft/base/random.h"
+#include "zraft/net/wire.h"
+#include "zraft/node/loop.h"
+#include "zraft/node/network.h"
+#include "zraft/node/transport.h"
+
+namespace zraft::net {
+
+struct MeshSettings {
+  std::string name;  // of this host, for the hello
+  Duration pause_min = Duration::milliseconds(20);
+  Duration pause_max = Duration::seconds(1);
+  std::size_t queue_bytes_max = std::size_t{64} << 20;  // of each link
+  std::size_t frame_bytes_max = std::size_t{64} << 20;
+};
+
+// For the log: a link works again, or does not for a new reason. Not each failed attempt.
+struct LinkEvent {
+  std::string address;
+  bool is_up = false;
+  Error why;  // of !is_up
+};
+
+struct LinkStatus {
+  std::string address;
+  bool is_up = false;  // and the two sides have agreed on a version
+  std::uint64_t sent = 0;
+  std::uint64_t dropped = 0;   // no link, or its queue was full
+  std::uint64_t attempts = 0;  // to connect
+  std::size_t queued_bytes = 0;
+};
+
+class PeerMesh {
+ public:
+  using Deliver = std::function<void(raft::Message)>;
+
+  PeerMesh(node::Loop& loop, node::Network& network, MeshSettings settings, Random random,
+           std::function<void(const LinkEvent&)> on_event = nullptr);
+  ~PeerMesh();
+  PeerMesh(const PeerMesh&) = delete;
+  PeerMesh& operator=(const PeerMesh&) = delete;
+
+  // How the member `self` of a group reaches the others. `deliver` is given what other members of the group that live
+  // in this same process send to it; it runs on the loop, never within a send. Requires: one transport for a member
+  // at a time; the mesh outlives it.
+  std::unique_ptr<node::Transport> transport_for(raft::GroupId group, raft::NodeId self, Deliver deliver);
+
+  // The host heard from that member: if the link to it waits for its next attempt, that is now.
+  void heard_from(raft::GroupId group, raft::NodeId member);
+
+  [[nodiscard]] std::vector<LinkStatus> links() const;
+
+ private:
+  using MemberKey = std::pair<raft::GroupId, raft::NodeId>;
+  class HostLink;
+  class GroupTransport;
+
+  HostLink* use(const std::string& address);
+  void unuse(const std::string& address);
+  void deliver(MemberKey to, raft::Message message);
+
+  node::Loop& loop_;
+  node::Network& network_;
+  const MeshSettings settings_;
+  Random random_;
+  const std::function<void(const LinkEvent&)> on_event_;
+  std::size_t paused_ = 0;  // links that wait for their next attempt
+  std::map<std::string, std::unique_ptr<HostLink>> links_;
+  std::map<MemberKey, GroupTransport*> transports_;
+  node::Lifetime lifetime_;
+};
+
+}  // namespace zraft::net
