@@ -11,22 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "test/storage/groups.h"
 #include "test/storage/manual_loop.h"
 #include "test/storage/memory_files.h"
 #include "zraft/storage/wal.h"
 #include "zraft/storage/wal_format.h"
 
 namespace zraft::test {
-
-inline constexpr raft::GroupId group_a{0xa};
-inline constexpr raft::GroupId group_b{0xb};
-
-using Groups = std::map<raft::GroupId, raft::Recovered>;
-
-[[nodiscard]] std::string describe(const Groups& groups);
-[[nodiscard]] raft::Record entry(raft::GroupId group, std::uint64_t term, std::uint64_t index,
-                                 const std::string& text = "value");
-[[nodiscard]] raft::SnapshotMeta base_at(std::uint64_t term, std::uint64_t index);
 
 // What should be there: by the rules of the protocol, not by those of the log.
 struct History {

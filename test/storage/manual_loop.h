@@ -71,25 +71,30 @@ class ManualWorker final : public node::Worker {
   explicit ManualWorker(node::Loop& loop) : loop_(loop) {}
 
   void run(node::Task work, node::Task then) override {
-    held_.emplace_back(std::move(work), std::move(then));
+    held_.push_back({std::move(work), std::move(then)});
     if (!is_held_) release();
   }
 
   void hold() { is_held_ = true; }
   void release() {
     is_held_ = false;
-    for (auto& [work, then] : std::exchange(held_, {})) {
-      loop_.post([this, work = std::move(work), then = std::move(then)]() mutable {
-        work();
-        loop_.post(std::move(then));
+    for (Work& held : std::exchange(held_, {})) {
+      loop_.post([this, work = std::move(held)]() mutable {
+        work.task();
+        loop_.post(std::move(work.then));
       });
     }
   }
   [[nodiscard]] std::size_t held() const { return held_.size(); }
 
  private:
+  struct Work {
+    node::Task task;
+    node::Task then;
+  };
+
   node::Loop& loop_;
-  std::deque<std::pair<node::Task, node::Task>> held_;
+  std::deque<Work> held_;
   bool is_held_ = false;
 };
 

@@ -117,17 +117,18 @@ class MemoryFile final : public storage::File {
   void write(std::uint64_t offset, Pieces pieces, bool durable,
              std::move_only_function<void(Result<>)> done) override {
     ++disk_.writes;
-    auto failed = disk_.call(path_ + ": write");
+    auto outcome = disk_.call(path_ + ": write");
     Bytes whole;
     for (const Piece& piece : pieces) whole.append(piece.bytes);
     // A failed write has written something, or nothing, or all: half.
-    inode_->write(static_cast<std::size_t>(offset), failed ? BytesView(whole) : BytesView(whole).substr(0, whole.size() / 2));
-    files_.finish([this, durable, inode = inode_, failed, done = std::move(done), disk = &disk_]() mutable {
-      if (failed && durable) {
+    if (!outcome) whole.resize(whole.size() / 2);
+    inode_->write(static_cast<std::size_t>(offset), whole);
+    files_.finish([durable, inode = inode_, outcome, done = std::move(done), disk = &disk_]() mutable {
+      if (outcome && durable) {
         ++disk->syncs;
         inode->sync();
       }
-      done(failed);
+      done(outcome);
     });
   }
 

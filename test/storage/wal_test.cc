@@ -313,7 +313,7 @@ TEST(Wal, P87_EndsWhileAWriteIsUnderWay) {
 }
 
 TEST(Wal, RefusesASegmentSizeThatIsNone) {
-  for (const std::uint64_t size : {std::uint64_t{0}, std::uint64_t{65'535}, std::uint64_t{100'001}, std::uint64_t{1} << 40}) {
+  for (const std::uint64_t size : {0ULL, 65'535ULL, 100'001ULL, 1ULL << 40}) {
     MemoryDisk disk;
     auto options = small_log();
     options.max_segment_size = size;

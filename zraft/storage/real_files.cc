@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "zraft/base/check.h"
 #include "zraft/storage/async_io.h"
 
 namespace zraft::storage {
@@ -134,7 +135,10 @@ class RealFile final : public File {
 
  private:
   struct AlignedBuffer {
-    explicit AlignedBuffer(std::size_t n) : bytes(static_cast<char*>(std::aligned_alloc(direct_alignment, n))), size(n) {}
+    explicit AlignedBuffer(std::size_t n)
+        : bytes(static_cast<char*>(std::aligned_alloc(direct_alignment, n))), size(n) {
+      CHECK(bytes != nullptr, "there is no memory left");
+    }
     ~AlignedBuffer() { std::free(bytes); }
     AlignedBuffer(const AlignedBuffer&) = delete;
     AlignedBuffer& operator=(const AlignedBuffer&) = delete;

@@ -86,7 +86,8 @@ Result<Names> Recovery::list() {
   }
   for (std::size_t i = 1; i < names.segments.size(); ++i) {
     if (names.segments[i] != names.segments[i - 1] + 1) {
-      return fail(Code::corrupt, join(directory_, segment_name(names.segments[i - 1] + 1)) + " is missing" + what_to_do);
+      const std::string missing = segment_name(names.segments[i - 1] + 1);
+      return fail(Code::corrupt, join(directory_, missing) + " is missing" + what_to_do);
     }
   }
   return names;
@@ -100,8 +101,9 @@ Result<> Recovery::check_header(const Segment& segment, BytesView bytes) const {
   }
   if (!header) return fail(Code::corrupt, file + " at byte 0: " + header.error().text + what_to_do);
   if (header->directory != identity_.id) {
-    return fail(Code::wrong_owner, file + " is of the directory with the id " + hex(header->directory) + ", this one is " +
-                                       hex(identity_.id) + ": put the files back where they belong");
+    return fail(Code::wrong_owner, file + " is of the directory with the id " + hex(header->directory) +
+                                       ", this one is " + hex(identity_.id) +
+                                       ": put the files back where they belong");
   }
   if (header->segment != segment.number) {
     return fail(Code::corrupt, file + " says that it is segment " + std::to_string(header->segment) + what_to_do);
@@ -143,7 +145,8 @@ Result<> Recovery::read() {
                                         (end.error().code == Code::corrupt ? what_to_do : ""));
     }
     if (which == 0 && numbers_[0] > 1 && *end == first_batch_offset) {
-      return fail(Code::corrupt, path(0) + " at byte 4096: the oldest segment does not begin with a batch" + what_to_do);
+      return fail(Code::corrupt,
+                  path(0) + " at byte 4096: the oldest segment does not begin with a batch" + what_to_do);
     }
     if (which > 0 && *end == first_batch_offset) break;  // the log ends before this segment
     last_ = which;
@@ -159,9 +162,10 @@ Result<> Recovery::look_for_strays(std::size_t which, std::uint64_t offset) {
     const auto header = reader_.header_at(loaded_, offset);
     if (!header) continue;
     if (header->synced_upto >= missing) {
-      return fail(Code::corrupt, end_of_log(which) + ": batch " + std::to_string(missing) + " is damaged, and it was durable: batch " +
-                                     std::to_string(header->sequence) + " in " + segment_name(loaded_.number) +
-                                     " at byte " + std::to_string(offset) + " says so" + what_to_do);
+      return fail(Code::corrupt, end_of_log(which) + ": batch " + std::to_string(missing) +
+                                     " is damaged, and it was durable: batch " + std::to_string(header->sequence) +
+                                     " in " + segment_name(loaded_.number) + " at byte " + std::to_string(offset) +
+                                     " says so" + what_to_do);
     }
     strays_.push_back({which, offset});
   }
@@ -175,8 +179,8 @@ Result<> Recovery::search_behind_the_end() {
   }
   if (strays_.empty()) return {};
   story_.push_back("cut the log at " + path(last_) + ", byte " + std::to_string(offset_) + ": batch " +
-                   std::to_string(reader_.sequence() + 1) + " was torn before it was durable, so nobody was told of it (" +
-                   std::to_string(strays_.size()) + " unfinished batches dropped)");
+                   std::to_string(reader_.sequence() + 1) + " was torn before it was durable, so nobody was told of " +
+                   "it (" + std::to_string(strays_.size()) + " unfinished batches dropped)");
   return {};
 }
 

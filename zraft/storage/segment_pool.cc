@@ -14,7 +14,8 @@ namespace zraft::storage {
 namespace {
 
 // Takes a segment out of the log. A spare keeps its blocks, so the next segment needs no allocation. Blocks.
-Result<> retire(Files& files, const std::string& directory, std::uint64_t number, std::uint64_t usual_size, bool& keep) {
+Result<> retire(Files& files, const std::string& directory, std::uint64_t number, std::uint64_t usual_size,
+                bool& keep) {
   const std::string path = join(directory, segment_name(number));
   {
     auto file = files.open(path, OpenMode::read);
