@@ -127,6 +127,10 @@ class Player {
   bool play_time(const std::string& verb, const Words& words) {
     if (verb == "advance" && words.size() == 1) {
       cluster_->advance(duration(words[0]));
+    } else if (verb == "settle" && words.size() == 1) {
+      const std::size_t told = story_.size();
+      cluster_->advance(duration(words[0]));
+      story_.resize(told);
     } else if (verb == "campaign" && words.size() == 1) {
       cluster_->campaign({number(words[0])});
     } else if (verb == "timers" && words.size() == 2) {

@@ -5,7 +5,7 @@
 //
 //   cluster 3 [election=300ms heartbeat=60ms net=10ms disk=1ms seed=1 outgoing=1,4 learners=5 limits...]
 //   log 2 terms=1,1,2 [term=3] [vote=1]  replaces the durable log of 2 and starts it anew
-//   advance 400ms                        campaign 2 (its election tick, nobody else's)      timers 2 off | on
+//   advance 400ms      settle 600ms (the same, untold)      campaign 2 (its election tick)      timers 2 off | on
 //   propose 1 a b c (one turn)           read 1 [3] (one turn)
 //   crash 1 2     restart 1     hold 1 (its writes)     release 1
 //   partition 1 | 2 3     cut 1->2     heal
