@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Frames: however the stream is cut, the same frames come out; nothing that is not one comes out; and a length is
+// believed only as far as bytes come.
+#include "zraft/net/frame.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <new>
+
+#include "test/net/join.h"
+#include "test/net/samples.h"
+#include "zraft/base/checksum.h"
+#include "zraft/base/codec.h"
+#include "zraft/net/send_queue.h"
+
+namespace {
+std::size_t largest_allocation = 0;
+}
+
+// The largest piece of memory that a test takes, which it may set to 0 before.
+void* operator new(std::size_t size) {
+  largest_allocation = std::max(largest_allocation, size);
+  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  std::abort();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace zraft::net {
+namespace {
+
+using node::FrameKind;
+using test::join;
+
+Bytes encode_frame(FrameKind kind, const Bytes& body) {
+  const FrameHeader header = frame_header(kind, {piece_of(body)});
+  return Bytes(header.data(), header.size()) + body;
+}
+
+// A header that says what we want, with the checksum that belongs to it.
+Bytes header_of(std::uint16_t magic, std::uint8_t version, std::uint8_t kind, std::uint32_t length) {
+  Bytes out;
+  Encoder to(out);
+  to.u16(magic);
+  to.u8(version);
+  to.u8(kind);
+  to.u32(length);
+  to.u32(0);
+  to.u32(crc32c(out));
+  return out;
+}
+
+Error error_of(BytesView input, std::size_t body_max = 1000) {
+  FrameReader reader(body_max);
+  const auto frame = reader.take(input);
+  return frame ? Error{} : frame.error();
+}
+
+TEST(Frame, ComesOutWhereverTheStreamIsCut) {
+  const Bytes stream = encode_frame(FrameKind::hello, "first") + encode_frame(FrameKind::peer, "") +
+                       encode_frame(FrameKind::reply, Bytes(300, 'z'));
+  for (std::size_t first = 0; first <= stream.size(); ++first) {
+    for (std::size_t second = first; second <= stream.size(); second += 7) {
+      FrameReader reader;
+      std::vector<Frame> frames;
+      for (BytesView part : {BytesView(stream).substr(0, first), BytesView(stream).substr(first, second - first),
+                             BytesView(stream).substr(second)}) {
+        while (!part.empty()) {
+          auto frame = reader.take(part);
+          ASSERT_TRUE(frame.has_value()) << frame.error().text;
+          if (*frame) frames.push_back(**frame);
+        }
+      }
+      ASSERT_EQ(frames.size(), 3u);
+      EXPECT_EQ(frames[0].kind, FrameKind::hello);
+      EXPECT_EQ(*frames[0].body, "first");
+      EXPECT_EQ(*frames[1].body, "");
+      EXPECT_EQ(frames[2].kind, FrameKind::reply);
+      EXPECT_EQ(*frames[2].body, Bytes(300, 'z'));
+    }
+  }
+}
+
+TEST(Frame, ComesOutByteByByte) {
+  FrameReader reader;
+  const Bytes stream = encode_frame(FrameKind::request, "one by one");
+  for (std::size_t i = 0; i < stream.size(); ++i) {
+    BytesView part = BytesView(stream).substr(i, 1);
+    const auto frame = reader.take(part);
+    ASSERT_TRUE(frame.has_value());
+    EXPECT_EQ(frame->has_value(), i + 1 == stream.size());
+  }
+}
+
+TEST(Frame, W48_AnOversizedLengthIsRefusedBeforeMemoryIsTakenForIt) {
+  const Bytes header = header_of(0x465a, 1, 2, 1001);
+  EXPECT_EQ(error_of(header).code, Code::too_large);
+  EXPECT_EQ(error_of(header).text, "a frame of 1001 bytes; the limit is 1000");
+  EXPECT_EQ(error_of(header_of(0x465a, 1, 2, 1000)).code, Code::ok);
+}
+
+TEST(Frame, W48_MemoryGrowsWithWhatComesAndNotWithWhatIsAnnounced) {
+  const Bytes header = header_of(0x465a, 1, 2, 60 << 20);
+  FrameReader reader;
+  BytesView input = header;
+  largest_allocation = 0;
+  ASSERT_TRUE(reader.take(input).has_value());
+  EXPECT_LT(largest_allocation, std::size_t{2} << 20);
+}
+
+TEST(Frame, RefusesWhatIsNoFrame) {
+  EXPECT_EQ(error_of("GET / HTTP/1.1\r\nHost: x\r\n").text, "these are no frames of zraft");
+  EXPECT_EQ(error_of(header_of(0x465a, 9, 2, 1)).code, Code::unsupported);
+  EXPECT_EQ(error_of(header_of(0x465a, 1, 0, 1)).code, Code::unsupported);
+  EXPECT_EQ(error_of(header_of(0x465a, 1, 5, 1)).code, Code::unsupported);
+}
+
+TEST(Frame, RefusesAChangeOfAnyBit) {
+  const Bytes good = encode_frame(FrameKind::peer, "body");
+  for (std::size_t at = 0; at < good.size(); ++at) {
+    for (int bit = 0; bit < 8; ++bit) {
+      Bytes bad = good;
+      bad[at] = static_cast<char>(bad[at] ^ (1 << bit));
+      EXPECT_NE(error_of(bad).code, Code::ok) << "bit " << bit << " of byte " << at;
+    }
+  }
+}
+
+TEST(Frame, AReaderThatFailedStaysFailed) {
+  FrameReader reader;
+  BytesView bad = "this is not a frame at all";
+  ASSERT_FALSE(reader.take(bad).has_value());
+  const Bytes bytes = encode_frame(FrameKind::peer, "body");
+  BytesView good = bytes;
+  EXPECT_FALSE(reader.take(good).has_value());
+}
+
+// What the queue would write if the system took `step` bytes and `parts_max` pieces at a time.
+Bytes drain(SendQueue& queue, std::size_t parts_max, std::size_t step) {
+  Bytes written;
+  std::vector<BytesView> parts(parts_max);
+  while (!queue.is_empty()) {
+    const std::size_t count = queue.gather(parts);
+    Bytes offered;
+    for (std::size_t i = 0; i < count; ++i) offered += parts[i];
+    const std::size_t size = std::min(step, offered.size());
+    EXPECT_GT(size, 0u);
+    written += offered.substr(0, size);
+    queue.consume(size);
+  }
+  return written;
+}
+
+TEST(SendQueue, GivesTheBytesInOrderHoweverFewAreTaken) {
+  const auto fill = [](SendQueue& queue) {
+    queue.push(FrameKind::hello, {piece_of("hello")});
+    queue.push(FrameKind::peer, {});
+    queue.push(FrameKind::peer, {piece_of("head"), piece_of(""), piece_of("first record"), piece_of("second")});
+    queue.push(FrameKind::reply, {piece_of("")});
+  };
+  const Bytes expected = encode_frame(FrameKind::hello, "hello") + encode_frame(FrameKind::peer, "") +
+                         encode_frame(FrameKind::peer, "headfirst recordsecond") + encode_frame(FrameKind::reply, "");
+  for (std::size_t parts_max = 1; parts_max < 8; ++parts_max) {
+    for (std::size_t step = 1; step <= expected.size() + 1; ++step) {
+      SendQueue queue;
+      fill(queue);
+      ASSERT_EQ(queue.bytes(), expected.size());
+      ASSERT_EQ(drain(queue, parts_max, step), expected) << parts_max << " pieces, " << step << " bytes at a time";
+      ASSERT_EQ(queue.bytes(), 0u);
+    }
+  }
+}
+
+TEST(SendQueue, BorrowsThePiecesAndLetsEachGoWhenItIsWritten) {
+  const auto owner = std::make_shared<const Bytes>("a record");
+  SendQueue queue;
+  queue.push(FrameKind::peer, {{owner, *owner}, piece_of("more")});
+  std::vector<BytesView> parts(4);
+  ASSERT_EQ(queue.gather(parts), 3u);
+  EXPECT_EQ(parts[1].data(), owner->data());
+  EXPECT_EQ(owner.use_count(), 2);
+  queue.consume(frame_header_size + owner->size());
+  EXPECT_EQ(owner.use_count(), 1);
+}
+
+}  // namespace
+}  // namespace zraft::net

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The samples. Their values are small and different from each other, so that swapped fields show.
+#include "test/net/samples.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "test/net/join.h"
+#include "zraft/net/frame.h"
+#include "zraft/net/wire.h"
+#include "zraft/raft/record.h"
+
+namespace zraft::net::test {
+namespace {
+
+using raft::EntryType;
+using raft::GroupId;
+using raft::Index;
+using raft::Membership;
+using raft::NodeId;
+using raft::Position;
+using raft::Record;
+using raft::Round;
+using raft::Term;
+
+constexpr GroupId group{0x0807060504030201};
+
+Position at(std::uint64_t term, std::uint64_t index) { return {Term{term}, Index{index}}; }
+
+Membership three() {
+  return raft::membership_of({{NodeId{1}, "a@10.0.0.1:7000"}, {NodeId{2}, "b@h:1"}, {NodeId{3}, "c@[::1]:65535"}});
+}
+
+Membership joint_with_learner() {
+  Membership membership = three();
+  membership.voters = {NodeId{1}, NodeId{2}};
+  membership.outgoing = {NodeId{1}};
+  return membership;
+}
+
+Bytes bytes_of(const Membership& membership) {
+  Bytes out;
+  raft::encode(membership, out);
+  return out;
+}
+
+Record command(std::uint64_t index, BytesView payload) {
+  return Record::make(group, at(2, index), EntryType::command, ClusterTime{1'000'000}, payload);
+}
+
+Bytes message(std::uint64_t term, raft::Body body) {
+  return join(encode(PeerFrame{group, {.from = NodeId{1}, .to = NodeId{3}, .term = Term{term}, .body = std::move(body)}}));
+}
+
+Bytes request(RequestBody body) { return encode(Request{.id = 77, .timeout_ms = 1500, .body = std::move(body)}); }
+
+Bytes reply(Error error, std::string leader, ReplyBody body) {
+  return encode(Reply{.id = 77, .error = std::move(error), .leader = std::move(leader), .body = std::move(body)});
+}
+
+Bytes frame(node::FrameKind kind, Bytes body) {
+  const Pieces pieces{piece_of(std::move(body))};
+  const FrameHeader header = frame_header(kind, pieces);
+  return Bytes(header.data(), header.size()) + join(pieces);
+}
+
+std::vector<Sample> hellos() {
+  return {
+      {"host", encode(Hello{.role = Hello::Role::host, .name = "n1"})},
+      {"client", encode(Hello{.version = 9, .version_oldest = 3, .role = Hello::Role::client, .features = 5, .name = ""})},
+  };
+}
+
+std::vector<Sample> messages() {
+  const Record membership =
+      Record::make(group, at(2, 7), EntryType::membership, ClusterTime{2'000'000}, bytes_of(joint_with_learner()));
+  return {
+      {"request_pre_vote", message(4, raft::RequestPreVote{.proposed = Term{5}, .last = at(4, 9)})},
+      {"pre_vote", message(4, raft::PreVote{.proposed = Term{5}, .granted = true})},
+      {"request_vote", message(5, raft::RequestVote{.last = at(4, 9), .transfer = true})},
+      {"vote", message(5, raft::Vote{.granted = true})},
+      {"append_empty", message(5, raft::Append{.previous = at(4, 9), .commit = Index{8}, .entries = {}})},
+      {"append_one", message(2, raft::Append{.previous = at(1, 5), .commit = Index{5}, .entries = {command(6, "set x")}})},
+      {"append_more", message(2, raft::Append{.previous = at(1, 5),
+                                              .commit = Index{5},
+                                              .entries = {command(6, ""), membership, command(8, Bytes(300, 'x'))}})},
+      {"appended", message(5, raft::Appended{.match = Index{9}})},
+      {"append_rejected", message(5, raft::AppendRejected{.rejected = Index{9}, .hint = at(3, 6)})},
+      {"heartbeat", message(5, raft::Heartbeat{.commit = Index{9}, .round = Round{12}})},
+      {"heartbeat_reply", message(5, raft::HeartbeatReply{.round = Round{12}})},
+      {"stale_term", message(6, raft::StaleTerm{})},
+  };
+}
+
+std::vector<Sample> requests() {
+  return {
+      {"propose", request(Propose{.group = "kv", .data = "set x"})},
+      {"query", request(Query{.group = "kv", .consistency = Consistency::linearizable, .data = "get x"})},
+      {"query_stale", request(Query{.group = "kv", .consistency = Consistency::stale, .data = ""})},
+      {"get_status", request(GetStatus{.group = ""})},
+      {"check_peer", request(CheckPeer{.group = "kv", .peer = "a@10.0.0.1:7000", .backend = "memory"})},
+      {"start_peer", request(StartPeer{.group = "kv",
+                                       .group_id = group,
+                                       .backend = "memory",
+                                       .self = NodeId{2},
+                                       .membership = joint_with_learner()})},
+      {"undo_peer", request(UndoPeer{.group = "kv", .group_id = group, .self = NodeId{2}})},
+  };
+}
+
+PeerStatus status_of_leader() {
+  return {.group = "kv",
+          .group_id = group,
+          .backend = "memory",
+          .peer = "a@10.0.0.1:7000",
+          .self = NodeId{1},
+          .role = "leader",
+          .leader = "a@10.0.0.1:7000",
+          .term = Term{5},
+          .first = Index{1},
+          .last = Index{12},
+          .durable = Index{11},
+          .commit = Index{10},
+          .applied = Index{9},
+          .log_bytes = 4096,
+          .membership = three(),
+          .problem = ""};
+}
+
+std::vector<Sample> replies() {
+  const PeerStatus stopped{.group = "old", .group_id = GroupId{3}, .role = "stopped", .problem = "the log: io"};
+  return {
+      {"nothing", reply({}, "", Nothing{})},
+      {"data", reply({}, "", Data{.data = "41"})},
+      {"not_leader", reply({Code::not_leader, "ask the leader"}, "b@h:1", Nothing{})},
+      {"status_none", reply({}, "", Status{.host = "n1", .version = "0.1.0", .peers = {}})},
+      {"status", reply({}, "", Status{.host = "n1", .version = "0.1.0", .peers = {status_of_leader(), stopped}})},
+  };
+}
+
+Result<Bytes> frames_again(BytesView input) {
+  FrameReader reader(1 << 20);
+  Bytes out;
+  while (!input.empty()) {
+    auto found = reader.take(input);
+    if (!found) return fail(found);
+    if (!*found) return fail(Code::corrupt, "cut short");
+    out += frame((*found)->kind, *(*found)->body);
+  }
+  return out;
+}
+
+template <class Decode>
+std::function<Result<Bytes>(BytesView)> again_by(Decode decode) {
+  return [decode](BytesView bytes) -> Result<Bytes> {
+    const auto value = decode(bytes);
+    if (!value) return fail(value);
+    return encode(*value);
+  };
+}
+
+}  // namespace
+
+std::vector<Format> formats() {
+  const auto peer_again = [](BytesView bytes) -> Result<Bytes> {
+    const auto value = decode_peer_frame(std::make_shared<const Bytes>(bytes));
+    if (!value) return fail(value);
+    return join(encode(*value));
+  };
+  const auto membership_again = [](BytesView bytes) -> Result<Bytes> {
+    const auto value = raft::decode_membership(bytes);
+    if (!value) return fail(value);
+    return bytes_of(*value);
+  };
+  const auto record_again = [](BytesView bytes) -> Result<Bytes> {
+    const auto copy = std::make_shared<const Bytes>(bytes);
+    const auto value = Record::parse(copy, *copy);
+    if (!value) return fail(value);
+    if (value->size() != bytes.size()) return fail(Code::corrupt, "something follows the record");
+    const Record made = Record::make(value->group(), value->position(), value->type(), value->time(), value->payload());
+    return Bytes(made.bytes());
+  };
+  const Bytes hello = hellos().front().bytes;
+  const Bytes empty = frame(node::FrameKind::peer, "");
+  return {
+      {"hello", again_by([](BytesView bytes) { return decode_hello(bytes); }), hellos()},
+      {"peer_frame", peer_again, messages()},
+      {"request", again_by([](BytesView bytes) { return decode_request(bytes); }), requests()},
+      {"reply", again_by([](BytesView bytes) { return decode_reply(bytes); }), replies()},
+      {"membership", membership_again, {{"three", bytes_of(three())}, {"joint", bytes_of(joint_with_learner())}}},
+      {"record", record_again,
+       {{"command", Bytes(command(6, "set x").bytes())}, {"empty", Bytes(command(6, "").bytes())}}},
+      {"frame", frames_again,
+       {{"hello", frame(node::FrameKind::hello, hello)},
+        {"empty", empty},
+        {"three", frame(node::FrameKind::hello, hello) + empty + frame(node::FrameKind::reply, replies()[1].bytes)}}},
+  };
+}
+
+Bytes sample(const std::string& format_name, const std::string& name) {
+  for (const Format& format : formats()) {
+    if (format.name != format_name) continue;
+    for (const Sample& one : format.samples) {
+      if (one.name == name) return one.bytes;
+    }
+  }
+  ADD_FAILURE() << "there is no sample " << format_name << " " << name;
+  return {};
+}
+
+}  // namespace zraft::net::test

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every format of the wire, by its samples: what was encoded comes back, a value has one encoding, and no bytes that
+// were cut or changed do anything but give a value or an error.
+#include "zraft/net/wire.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "test/net/join.h"
+#include "test/net/samples.h"
+#include "zraft/base/codec.h"
+
+namespace zraft::net {
+namespace {
+
+using test::Format;
+using test::formats;
+using test::hex;
+using test::join;
+using test::Sample;
+using test::sample;
+
+std::string name_of(const Format& format, const Sample& one) { return format.name + " " + one.name; }
+
+TEST(Wire, EverySampleComesBackByteForByte) {
+  for (const Format& format : formats()) {
+    for (const Sample& one : format.samples) {
+      const auto again = format.again(one.bytes);
+      ASSERT_TRUE(again.has_value()) << name_of(format, one) << ": " << again.error().text;
+      EXPECT_EQ(hex(*again), hex(one.bytes)) << name_of(format, one);
+    }
+  }
+}
+
+TEST(Wire, ASampleThatWasCutAnywhereIsRefused) {
+  for (const Format& format : formats()) {
+    for (const Sample& one : format.samples) {
+      if (name_of(format, one) == "frame three") continue;  // a stream may end between two frames
+      for (std::size_t size = 1; size < one.bytes.size(); ++size) {
+        EXPECT_FALSE(format.again(BytesView(one.bytes).substr(0, size))) << name_of(format, one) << " cut at " << size;
+      }
+    }
+  }
+}
+
+TEST(Wire, ASampleThatSomethingFollowsIsRefused) {
+  for (const Format& format : formats()) {
+    for (const Sample& one : format.samples) {
+      EXPECT_FALSE(format.again(one.bytes + '\0')) << name_of(format, one);
+    }
+  }
+}
+
+TEST(Wire, AnyByteChangedGivesAValueOfThatEncodingOrAnError) {
+  for (const Format& format : formats()) {
+    for (const Sample& one : format.samples) {
+      for (std::size_t at = 0; at < one.bytes.size(); ++at) {
+        for (const int flip : {1, 2, 4, 8, 16, 32, 64, 128, 255}) {
+          Bytes bytes = one.bytes;
+          bytes[at] = static_cast<char>(bytes[at] ^ flip);
+          const auto again = format.again(bytes);
+          if (!again) {
+            ASSERT_FALSE(again.error().text.empty());
+          } else {
+            ASSERT_TRUE(*again == bytes) << name_of(format, one) << " changed at " << at;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Wire, AnErrorOfAPeerFrameSaysWhichCheckFailed) {
+  Bytes bytes = sample("peer_frame", "append_one");
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  const auto frame = decode_peer_frame(std::make_shared<const Bytes>(bytes));
+  ASSERT_FALSE(frame.has_value());
+  EXPECT_EQ(frame.error().text, "record 2^6: the checksum of the payload is wrong");
+}
+
+TEST(Wire, P57_ARecordOfAnotherGroupIsRefused) {
+  Bytes bytes = sample("peer_frame", "append_one");
+  bytes[0] = 'x';  // the frame's group; the record, with its checksum, says another
+  const auto frame = decode_peer_frame(std::make_shared<const Bytes>(bytes));
+  ASSERT_FALSE(frame.has_value());
+  EXPECT_EQ(frame.error().code, Code::corrupt);
+}
+
+TEST(Wire, RecordsGoOutAndComeInWithoutACopy) {
+  const auto group = raft::GroupId{9};
+  const auto record = raft::Record::make(group, {raft::Term{1}, raft::Index{1}}, raft::EntryType::command, {}, "abc");
+  PeerFrame frame{group, {}};
+  frame.message.body = raft::Append{.entries = {record}};
+  const Pieces pieces = encode(frame);
+  ASSERT_EQ(pieces.size(), 2u);
+  EXPECT_EQ(pieces[1].bytes.data(), record.bytes().data());
+  EXPECT_EQ(pieces[1].owner, record.owner());
+
+  const auto body = std::make_shared<const Bytes>(join(pieces));
+  const auto decoded = decode_peer_frame(body);
+  ASSERT_TRUE(decoded.has_value());
+  const raft::Record& entry = std::get<raft::Append>(decoded->message.body).entries.at(0);
+  EXPECT_GE(entry.bytes().data(), body->data());
+  EXPECT_LT(entry.bytes().data(), body->data() + body->size());
+  EXPECT_EQ(entry.owner().get(), body.get());
+}
+
+TEST(Wire, W48_ACountThatTheBytesCannotHoldIsRefusedAtOnce) {
+  Bytes append = sample("peer_frame", "append_empty");
+  std::fill(append.end() - 4, append.end(), '\xff');
+  EXPECT_FALSE(decode_peer_frame(std::make_shared<const Bytes>(append)).has_value());
+  Bytes status = sample("reply", "status_none");
+  std::fill(status.end() - 4, status.end(), '\xff');
+  EXPECT_FALSE(decode_reply(status).has_value());
+}
+
+TEST(Wire, AnUnknownNumberIsNamed) {
+  Bytes request = sample("request", "propose");
+  request[12] = 99;
+  EXPECT_EQ(decode_request(request).error().text, "request: none has the number 99");
+  Bytes reply = sample("reply", "nothing");
+  reply[8] = 99;
+  EXPECT_FALSE(decode_reply(reply).has_value());
+  Bytes message = sample("peer_frame", "vote");
+  message[32] = 0;
+  EXPECT_EQ(decode_peer_frame(std::make_shared<const Bytes>(message)).error().text,
+            "peer frame: no message has the number 0");
+}
+
+TEST(Wire, FieldsComeToTheirPlaces) {
+  const auto reply = decode_reply(sample("reply", "status"));
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->id, 77u);
+  const PeerStatus& peer = std::get<Status>(reply->body).peers.at(0);
+  EXPECT_EQ(peer.last.value, 12u);
+  EXPECT_EQ(peer.durable.value, 11u);
+  EXPECT_EQ(peer.commit.value, 10u);
+  EXPECT_EQ(peer.applied.value, 9u);
+  EXPECT_EQ(peer.log_bytes, 4096u);
+  EXPECT_EQ(peer.membership.members.size(), 3u);
+  EXPECT_TRUE(std::get<Status>(reply->body).peers.at(1).membership.members.empty());
+
+  const auto request = decode_request(sample("request", "start_peer"));
+  ASSERT_TRUE(request.has_value());
+  EXPECT_EQ(request->timeout_ms, 1500u);
+  EXPECT_EQ(std::get<StartPeer>(request->body).self, raft::NodeId{2});
+  EXPECT_TRUE(std::get<StartPeer>(request->body).membership.is_joint());
+}
+
+TEST(Wire, VersionsAgreeOnTheSmallerOne) {
+  const auto hello = [](std::uint16_t oldest, std::uint16_t newest) {
+    return Hello{.version = newest, .version_oldest = oldest};
+  };
+  EXPECT_EQ(agree(hello(1, 1), hello(1, 1)), 1);
+  EXPECT_EQ(agree(hello(1, 3), hello(2, 5)), 3);
+  EXPECT_EQ(agree(hello(2, 5), hello(1, 3)), 3);
+  const auto none = agree(hello(1, 1), hello(2, 3));
+  ASSERT_FALSE(none.has_value());
+  EXPECT_EQ(none.error().code, Code::unsupported);
+  EXPECT_EQ(none.error().text,
+            "this side speaks wire versions 1 to 1, the other side 2 to 3: run builds that have one in common");
+  EXPECT_FALSE(agree(hello(2, 3), hello(1, 1)).has_value());
+}
+
+TEST(Wire, AHelloIsRefusedIfItsVersionsOrNameCannotBe) {
+  EXPECT_FALSE(decode_hello(encode(Hello{.version = 1, .version_oldest = 2})).has_value());
+  EXPECT_FALSE(decode_hello(encode(Hello{.version = 1, .version_oldest = 0})).has_value());
+  const auto cut = decode_hello(encode(Hello{.name = std::string(1000, 'n')}));
+  ASSERT_TRUE(cut.has_value());
+  EXPECT_EQ(cut->name.size(), 256u);
+}
+
+// The fuzzers start from the samples. REWRITE=1 writes them.
+TEST(Wire, TheCorporaOfTheFuzzersHoldTheSamples) {
+  const std::filesystem::path corpus = std::filesystem::path(ZRAFT_SOURCE_DIR) / "fuzz/corpus";
+  for (const Format& format : formats()) {
+    for (const Sample& one : format.samples) {
+      const auto path = corpus / (format.name + "_fuzz") / one.name;
+      if (std::getenv("REWRITE") != nullptr) {
+        std::filesystem::create_directories(path.parent_path());
+        std::ofstream(path, std::ios::binary) << one.bytes;
+      }
+      std::stringstream found;
+      found << std::ifstream(path, std::ios::binary).rdbuf();
+      EXPECT_EQ(hex(found.str()), hex(one.bytes)) << path << ": run this test with REWRITE=1";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace zraft::net
