@@ -185,7 +185,7 @@ TEST_P(RealFiles, TellsOfAWriteThatFails) {
   ASSERT_TRUE(made);
   auto file = files_->open("f", storage::OpenMode::read);
   ASSERT_TRUE(file);
-  for (const std::size_t size : {100, 4096}) {
+  for (const std::size_t size : {100U, 4096U}) {
     const auto outcome = write(**file, 0, {piece_of(Bytes(size, 'x'))}, true);
     ASSERT_FALSE(outcome);
     EXPECT_EQ(outcome.error().code, Code::io);
