@@ -174,7 +174,7 @@ void Connection::flush() {
   is_flush_wanted_ = false;
   if (state_ != State::open || is_waiting_to_write_) return;
   const std::error_code error = write();
-  if (error == asio::error::would_block) return wait_to_write();
+  if (error == std::errc::operation_would_block) return wait_to_write();
   if (!error) {
     if (!queue_.is_empty()) want_flush();
     return;
