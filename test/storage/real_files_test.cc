@@ -180,6 +180,25 @@ TEST_P(RealFiles, EndsWithAWriteUnderWay) {
   EXPECT_EQ(std::filesystem::file_size(root_ / "deep" / "data" / "f"), 1U << 20) << "it was finished all the same";
 }
 
+TEST_P(RealFiles, OpensNoFileForWritingThatTheKernelMayStillWriteTo) {
+  auto file = files_->open("f", storage::OpenMode::create);
+  ASSERT_TRUE(file);
+  ASSERT_TRUE(write(**file, 0, {piece_of(Bytes(4096, 'x'))}, true));
+  if (GetParam() == storage::RealFiles::Method::io_uring) {
+    EXPECT_EQ(files_->open("f", storage::OpenMode::read_write).error().code, Code::busy);
+  }
+  file->reset();
+  EXPECT_TRUE(files_->open("f", storage::OpenMode::read_write));
+  auto again = files_->open("f", storage::OpenMode::read_write);
+  (*again)->write(0, {piece_of(Bytes(4096, 'y'))}, true, [](Result<>) {});
+  again->reset();
+  files_.reset();  // with the answer waiting in the loop
+  auto files = storage::RealFiles::make(loop_, root_ / "deep" / "data", GetParam());
+  ASSERT_TRUE(files);
+  EXPECT_TRUE((*files)->open("f", storage::OpenMode::read_write));
+  files->reset();
+}
+
 TEST_P(RealFiles, TellsOfAWriteThatFails) {
   auto made = files_->open("f", storage::OpenMode::create);
   ASSERT_TRUE(made);

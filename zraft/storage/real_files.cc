@@ -158,6 +158,11 @@ class RealFile final : public File {
       return false;
     }
     direct_ = std::make_shared<Descriptor>(fd);
+    // Scenario: 1. the process is killed while the disk hangs on a write  2. the kernel lets go of the process, and of
+    // its locks, but not of that write  3. the next process reads the file and writes on at the same place  4. the
+    // old write arrives over the new one. The kernel keeps this descriptor, and with it this lock, until the write
+    // has ended; open() asks for it. A thread's write needs none of this: a process does not end before its threads.
+    (void)::flock(fd, LOCK_SH);
     return true;
   }
 
@@ -255,7 +260,13 @@ Result<std::unique_ptr<File>> RealFiles::open(const std::string& path, OpenMode 
   const std::string name = full(path);
   const int fd = uninterrupted([&] { return ::open(name.c_str(), flags, 0644); });
   if (fd < 0) return failed(name + ": open");
-  return std::make_unique<RealFile>(*io_, name, fd);
+  auto file = std::make_unique<RealFile>(*io_, name, fd);
+  if (mode != OpenMode::read_write) return file;
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return fail(Code::busy, name + " is still being written, by a process that has ended: try again");
+  }
+  (void)::flock(fd, LOCK_UN);
+  return file;
 }
 
 Result<std::vector<std::string>> RealFiles::list(const std::string& directory) {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -28,6 +29,8 @@ class RingIo final : public AsyncIo {
     submit([](io_uring_sqe* entry) { io_uring_prep_nop(entry); }, nullptr);
     thread_.join();
     io_uring_queue_exit(&ring_);
+    // What was completed waits in the loop for nothing: it must not keep its file open as well.
+    for (Flight* flight : flights_) flight->transfer->file.reset();
   }
 
   Result<> open() {
@@ -48,7 +51,9 @@ class RingIo final : public AsyncIo {
   }
 
   void start(std::unique_ptr<Transfer> transfer) override {
-    go_on(std::make_unique<Flight>(Flight{std::move(transfer), lifetime_.watch(), 0}));
+    auto flight = std::make_unique<Flight>(Flight{std::move(transfer), lifetime_.watch(), 0});
+    flights_.insert(flight.get());
+    go_on(std::move(flight));
   }
 
   [[nodiscard]] bool wants_direct() const override { return true; }
@@ -110,6 +115,7 @@ class RingIo final : public AsyncIo {
   }
 
   void finish(std::unique_ptr<Flight> flight, Result<> result) {
+    flights_.erase(flight.get());
     flight->transfer->done(std::move(result));
   }
 
@@ -125,6 +131,7 @@ class RingIo final : public AsyncIo {
       const int left = in_kernel_.fetch_sub(1) - 1;  // also what orders this thread after the one that submitted
       std::unique_ptr<Flight> flight(tag);
       if (is_ending_) {  // nobody is told any more; wait until the kernel is done with our memory
+        flights_.erase(tag);  // the loop's thread waits for this one
         if (left == 0) return;
         continue;
       }
@@ -137,6 +144,7 @@ class RingIo final : public AsyncIo {
 
   node::Loop& loop_;
   io_uring ring_{};
+  std::set<Flight*> flights_;  // started and not finished
   std::atomic<int> in_kernel_ = 0;
   std::atomic<bool> is_ending_ = false;
   node::Lifetime lifetime_;
