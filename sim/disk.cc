@@ -58,7 +58,8 @@ void Disk::write_async(InodePtr inode, Process process, std::uint64_t offset, By
                        std::move_only_function<void(Result<>)> done) {
   ++counts_.writes;
   counts_.bytes += bytes.size();
-  Duration latency = draw_exponential(random_, is_durable ? settings_.latency_mean : settings_.latency_mean / 20);
+  const Duration mean = settings_.latency_mean * settings_.slowness;
+  Duration latency = draw_exponential(random_, is_durable ? mean : mean / 20);
   if (random_.chance(settings_.stall_ppm)) {
     ++counts_.stalls;
     latency = latency + draw_between(random_, {}, settings_.stall_max);
@@ -92,7 +93,7 @@ Result<> Disk::finish(std::uint64_t id, bool is_durable) {
     return fail(Code::no_space, "write: no space left on device");
   }
   write(*finished.inode, finished.offset, finished.bytes);
-  if (!is_durable) return {};
+  if (!is_durable || random_.chance(settings_.lie_ppm)) return {};
   if (random_.chance(settings_.fail_sync_ppm)) {
     ++counts_.failures;
     flush_badly(*finished.inode);

@@ -27,11 +27,13 @@ constexpr std::size_t sector_size = 512;
 // Chances in parts per million. The default is a good, fast disk.
 struct DiskSettings {
   Duration latency_mean = Duration::microseconds(100);  // of a durable write
+  std::int64_t slowness = 1;  // times latency_mean
   std::uint64_t stall_ppm = 0;
   Duration stall_max = Duration::seconds(1);
   std::uint64_t fail_write_ppm = 0;
   std::uint64_t fail_read_ppm = 0;
   std::uint64_t fail_sync_ppm = 0;
+  std::uint64_t lie_ppm = 0;         // of durable writes: said to be durable, and are not (to test the checkers)
   std::uint64_t keep_ppm = 500'000;  // of each unsynced sector and name, when power is lost
   std::uint64_t zero_ppm = 0;        // of each unsynced sector that is lost and was never durable under this name
   bool is_journaled = true;          // names are lost from the newest on, never from among older ones

@@ -156,6 +156,8 @@ void Fabric::open(WireId id) {
 void Fabric::send(WireId id, std::size_t side, node::FrameKind kind, const Pieces& body) {
   Wire* wire = find(id);
   if (wire == nullptr || !world_.is_alive(wire->ends[side].process)) return;
+  Frame frame{kind, join(body)};
+  if (tap_ && kind == node::FrameKind::peer) tap_(wire->ends[side].process, frame.body);
   if (wire->is_dead) {
     // The other side is gone; this one learns of it now, or when it gives up.
     const Duration delay = is_path_blocked(*wire, side) || without_power_.contains(wire->ends[1 - side].process.host)
@@ -164,7 +166,7 @@ void Fabric::send(WireId id, std::size_t side, node::FrameKind kind, const Piece
     tell(id, side, delay, {Code::io, "the connection was reset"});
     return;
   }
-  dispatch(id, side, {kind, join(body)});
+  dispatch(id, side, std::move(frame));
 }
 
 // Requires: the wire is not dead.
@@ -249,7 +251,7 @@ void Fabric::send_peer(WireId id, std::size_t side, Frame frame) {
     if (copy == 1) ++counts_.repeated;
     if (copy == 0 && random_.chance(settings_.loss_ppm)) {
       ++counts_.lost;
-      find(id)->ends[side].queued -= frame.body->size();
+      count_off(id, side, frame);
       continue;
     }
     deliver_at(std::max(end.in_order_until, world_.now() + delay), id, side, frame, copy == 0);
@@ -270,14 +272,21 @@ void Fabric::deliver_at(Instant when, WireId id, std::size_t side, Frame frame, 
   const std::uint64_t size = frame.body ? frame.body->size() : 0;
   const std::uint64_t detail = (id << 32) | (size << 8) | (static_cast<std::uint64_t>(frame.kind) << 1) | side;
   world_.at(when, to, EventKind::frame, detail,
-            [this, id, side, frame = std::move(frame), is_counted] { arrive(id, side, frame, is_counted); });
+            [this, id, side, frame = std::move(frame), is_counted, era = era_] {
+              if (is_counted) count_off(id, side, frame);
+              const bool is_too_late = era != era_ && frame.kind == node::FrameKind::peer;
+              if (!is_too_late) arrive(id, side, frame);
+            });
 }
 
-void Fabric::arrive(WireId id, std::size_t side, const Frame& frame, bool is_counted) {
+void Fabric::count_off(WireId id, std::size_t side, const Frame& frame) {
   Wire* wire = find(id);
-  if (wire == nullptr) return;
-  if (is_counted && frame.body) wire->ends[side].queued -= frame.body->size();
-  if (wire->is_dead) return;
+  if (wire != nullptr && frame.body) wire->ends[side].queued -= frame.body->size();
+}
+
+void Fabric::arrive(WireId id, std::size_t side, const Frame& frame) {
+  Wire* wire = find(id);
+  if (wire == nullptr || wire->is_dead) return;
   End& end = wire->ends[1 - side];
   if (!frame.body) {
     wire->is_dead = true;

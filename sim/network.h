@@ -71,8 +71,13 @@ class Fabric {
   Fabric(World& world, NetworkSettings settings) : world_(world), random_(world.fork()), settings_(settings) {}
 
   void set_settings(const NetworkSettings& settings) { settings_ = settings; }
-  [[nodiscard]] const NetworkSettings& settings() const { return settings_; }
+  // Peer frames that are under way are lost: what is late can keep an election from ending as long as it is late.
+  void drop_late_frames() { ++era_; }
   [[nodiscard]] const NetworkCounts& counts() const { return counts_; }
+
+  // Shown each peer frame as it is sent, before anything happens to it. It must change nothing.
+  using Tap = std::function<void(Process from, const SharedBytes& body)>;
+  void set_tap(Tap tap) { tap_ = std::move(tap); }
 
   // These paths and no others carry nothing from now on.
   void set_blocked(const std::vector<Blocked>& blocked);
@@ -132,7 +137,8 @@ class Fabric {
   void send_peer(WireId id, std::size_t side, Frame frame);
   void remember(const End& from, const End& to, const Frame& frame);
   void deliver_at(Instant when, WireId id, std::size_t side, Frame frame, bool is_counted);
-  void arrive(WireId id, std::size_t side, const Frame& frame, bool is_counted);
+  void count_off(WireId id, std::size_t side, const Frame& frame);
+  void arrive(WireId id, std::size_t side, const Frame& frame);
   void flush(WireId id, std::size_t side);
   void watch_stall(WireId id, std::size_t side);
   void break_wire(WireId id, const std::string& why);
@@ -146,9 +152,11 @@ class Fabric {
   Random random_;
   NetworkSettings settings_;
   NetworkCounts counts_;
+  Tap tap_;
   std::set<Blocked> blocked_;
   std::map<WireId, std::unique_ptr<Wire>> wires_;
   WireId last_wire_ = 0;
+  std::uint64_t era_ = 0;
   std::map<std::string, Listening> listening_;
   std::set<HostId> without_power_;
   std::map<std::pair<HostId, HostId>, std::vector<SharedBytes>> old_frames_;

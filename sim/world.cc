@@ -168,9 +168,7 @@ World::Entry World::pop() {
   return entry;
 }
 
-bool World::run_one() { return run_next(Instant::never()); }
-
-bool World::run_next(Instant end) {
+bool World::run_one(Instant end) {
   while (!queue_.empty() && !(end < queue_.front().when)) {
     const Entry entry = pop();
     Slot* slot = slot_of(entry.id);
@@ -192,12 +190,14 @@ void World::perform(Slot& slot) {
   trace((slot.id >> slot_bits << 8) | static_cast<std::uint64_t>(slot.kind));
   trace(slot.detail);
   ++events_;
+  const HostId host = slot.owner.host;
   Task task = release(slot);  // before it runs, so that it may schedule, cancel and kill as it likes
   task();
+  if (onlooker_ && host != the_world.host) onlooker_(host);
 }
 
 void World::run_until(Instant end) {
-  while (run_next(end)) {
+  while (run_one(end)) {
   }
   now_ = std::max(now_, end);
 }

@@ -80,10 +80,13 @@ class World {
   EventId after(Duration delay, Process owner, EventKind kind, std::uint64_t detail, Task task);
   void cancel(EventId event);
 
-  // False: nothing is left to happen.
-  bool run_one();
+  // False: nothing is left to happen, or not until after `end`.
+  bool run_one(Instant end = Instant::never());
   // All events up to and at `end`; then it is `end`.
   void run_until(Instant end);
+
+  // Called after each event of a host, for the laws of the whole to be checked. It must change nothing.
+  void set_onlooker(std::function<void(HostId)> onlooker) { onlooker_ = std::move(onlooker); }
 
   // --- the trace: what must be the same in every run of a seed ---
   void trace(std::uint64_t word) {
@@ -131,7 +134,6 @@ class World {
   void push(Instant when, std::uint64_t id);
   [[nodiscard]] Entry pop();
   Task release(Slot& slot);
-  bool run_next(Instant end);
   void perform(Slot& slot);
 
   Random random_;
@@ -145,6 +147,7 @@ class World {
   std::uint64_t events_ = 0;
   std::uint64_t trace_hash_ = 0xcbf29ce484222325;
   Narrator narrator_;
+  std::function<void(HostId)> onlooker_;
 };
 
 // The loop of one process. After the process was killed it takes tasks and forgets them.

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See cluster.h.
+#include "sim/cluster.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "sim/linearizability.h"
+#include "zraft/base/checksum.h"
+#include "zraft/machines/memory_kv.h"
+#include "zraft/net/wire.h"
+
+namespace zraft::sim {
+
+namespace {
+
+constexpr std::uint64_t search_steps_max = 3'000'000;  // a key; about a second
+constexpr Duration glance = Duration::milliseconds(5);  // how often a condition of the whole is looked at
+
+raft::NodeId member_id(std::size_t group, std::size_t host) { return {(group + 1) * 100 + host + 1}; }
+
+}  // namespace
+
+Cluster::Cluster(const Scenario& scenario, World::Narrator narrator)
+    : scenario_(scenario), world_(scenario.seed), fabric_(world_, {}) {
+  world_.set_narrator(std::move(narrator));
+  for (std::size_t i = 0; i < scenario_.members; ++i) {
+    const HostId id = world_.add_host("n" + std::to_string(i + 1));
+    hosts_.push_back(std::make_unique<SimHost>(world_, fabric_, ghosts_, id, scenario_.host));
+    hosts_.back()->disk().set_settings({});
+  }
+  Random random = world_.fork();
+  for (std::size_t i = 0; i < scenario_.groups; ++i) {
+    groups_.push_back(std::make_unique<Group>());
+    groups_.back()->name = i == 0 ? "kv" : "kv" + std::to_string(i + 1);
+    groups_.back()->id = {random.next()};
+    ghosts_.emplace(groups_.back()->id, Ghost(true));
+  }
+  nemesis_ = std::make_unique<Nemesis>(world_, fabric_, hosts_, scenario_.faults);
+  world_.set_onlooker([this](HostId host) { on_event(host); });
+  fabric_.set_tap([this](Process from, const SharedBytes& body) {
+    const auto frame = net::decode_peer_frame(body);
+    expect(frame.has_value(), "I49", "a host sent a peer frame that cannot be read");
+    if (!frame) return;
+    const auto ghost = ghosts_.find(frame->group);
+    const host::Group* peer = hosts_[from.host.value - 1]->group(frame->group);
+    if (ghost != ghosts_.end() && peer != nullptr) ghost->second.on_sent(frame->message, peer->node().core().durable());
+  });
+}
+
+// Hosts and clients end before the world that they are in.
+Cluster::~Cluster() {
+  world_.set_onlooker({});
+  for (const auto& group : groups_) group->clients.clear();
+  hosts_.clear();
+}
+
+void Cluster::expect(bool is_met, const std::string& law, const std::string& what) {
+  if (!is_met) broken_.push_back(law + ": " + what);
+}
+
+void Cluster::on_event(HostId id) {
+  if (id.value > hosts_.size()) return;  // a client
+  SimHost& host = *hosts_[id.value - 1];
+  host.look();
+  nemesis_->tend(host);
+  for (const auto& group : groups_) gather(ghosts_.at(group->id), group->name);
+}
+
+void Cluster::gather(Ghost& ghost, const std::string& group) {
+  for (std::string& law : ghost.take_broken()) broken_.push_back(std::move(law) + " (group " + group + ")");
+}
+
+bool Cluster::run_until(Duration limit, const std::function<bool()>& is_over) {
+  const Instant end = world_.now() + limit;
+  while (world_.now() < end) {
+    if (is_over()) return true;
+    const Instant next = std::min(end, world_.now() + glance);
+    while (broken_.empty() && world_.run_one(next)) {
+    }
+    for (std::string& refusal : nemesis_->take_refusals()) broken_.push_back("I42: " + std::move(refusal));
+    if (!broken_.empty()) return false;
+    world_.run_until(next);
+  }
+  return is_over();
+}
+
+void Cluster::run_for(Duration length) {
+  static_cast<void>(run_until(length, [] { return false; }));
+}
+
+void Cluster::create_groups() {
+  std::size_t started = 0;
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    std::vector<raft::Member> members;
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+      members.push_back({member_id(g, i), "p" + std::to_string(i + 1) + "@" + hosts_[i]->address()});
+    }
+    const raft::Membership membership = raft::membership_of(std::move(members));
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+      net::Request request;
+      request.timeout_ms = 10'000;
+      request.body = net::StartPeer{.group = groups_[g]->name,
+                                    .group_id = groups_[g]->id,
+                                    .backend = "memory",
+                                    .self = member_id(g, i),
+                                    .membership = membership};
+      SimHost& host = *hosts_[i];
+      world_.at(world_.now(), host.process(), EventKind::task, 0, [this, &host, &started, request] {
+        host.host()->serve(request, [this, &started](const net::Reply& reply) {
+          expect(reply.error.code == Code::ok, "creation", reply.error.text);
+          ++started;
+        });
+      });
+    }
+  }
+  const std::size_t wanted = groups_.size() * hosts_.size();
+  const bool is_created = run_until(Duration::seconds(20), [&] { return started == wanted; });
+  if (broken_.empty()) expect(is_created, "creation", "not every peer was started in time");
+}
+
+void Cluster::add_clients(Group& group) {
+  KvClientOptions options = scenario_.client;
+  options.group = group.name;
+  for (const auto& host : hosts_) options.hosts.push_back(host->address());
+  Ghost& ghost = ghosts_.at(group.id);
+  for (std::size_t i = 0; i < scenario_.clients; ++i) {
+    const HostId id = world_.add_host("c" + std::to_string(world_.hosts() - hosts_.size() + 1));
+    nemesis_->add_client(id);
+    const auto acknowledged = [&ghost](std::uint64_t index, const Bytes& command) {
+      ghost.on_acknowledged(index, crc32c(command));
+    };
+    group.clients.push_back(
+        std::make_unique<KvClient>(world_, fabric_, group.history, id, options, acknowledged));
+    group.clients.back()->start();
+  }
+}
+
+RunResult Cluster::run() {
+  for (const auto& host : hosts_) {
+    const Result<> started = host->start();
+    expect(started.has_value(), "creation", started ? "" : started.error().text);
+  }
+  if (broken_.empty()) create_groups();
+  if (broken_.empty()) {
+    world_.narrate({}, "the safety phase begins: " + describe(scenario_));
+    for (const auto& group : groups_) add_clients(*group);
+    fabric_.set_settings(scenario_.network);
+    for (const auto& host : hosts_) host->disk().set_settings(scenario_.host.disk);
+    nemesis_->begin();
+    run_for(scenario_.safety_phase);
+  }
+  if (broken_.empty()) live();
+  if (broken_.empty()) check_histories();
+  RunResult result;
+  result.broken = broken_;
+  result.events = world_.events();
+  result.trace_hash = world_.trace_hash();
+  result.simulated = world_.now();
+  count(result);
+  return result;
+}
+
+void Cluster::live() {
+  const Duration timeout = scenario_.host.host.election_timeout;
+  nemesis_->rest();
+  // A link that died unnoticed is found dead when it is used, and is opened again after a pause.
+  const Duration links_mend = Duration::seconds(3);
+  const bool is_led = run_until(timeout * 10 + links_mend, [this] {
+    return all_groups([this](const Group& group) { return has_one_leader(group); });
+  });
+  if (!broken_.empty()) return;
+  for (const auto& group : groups_) expect(is_led, "I50", "no single leader in time\n" + state_of(*group));
+
+  std::map<const KvClient*, std::uint64_t> before;
+  for (const auto& group : groups_) {
+    for (const auto& client : group->clients) before[client.get()] = client->counts().done;
+  }
+  const bool is_served = run_until(Duration::seconds(30), [&] {
+    return all_groups([&](const Group& group) {
+      return std::all_of(group.clients.begin(), group.clients.end(),
+                         [&](const auto& client) { return client->counts().done > before[client.get()] + 1; });
+    });
+  });
+  if (!broken_.empty()) return;
+  expect(is_served, "I50", "some client is not served although everything is healed");
+
+  for (const auto& group : groups_) {
+    for (const auto& client : group->clients) client->stop();
+  }
+  const bool is_idle = run_until(scenario_.client.timeout + Duration::seconds(1), [this] {
+    return all_groups([](const Group& group) { return group.history.under_way() == 0; });
+  });
+  if (broken_.empty()) expect(is_idle, "I50", "some operation does not end");
+  const bool is_alike = run_until(timeout * 10 + links_mend, [this] {
+    return all_groups([this](const Group& group) { return has_converged(group); });
+  });
+  if (!broken_.empty()) return;
+  for (const auto& group : groups_) expect(is_alike, "I50", "the members do not become alike\n" + state_of(*group));
+
+  // A request that was on its way for long may still come; that is no reason to elect anybody.
+  const auto terms = [this] {
+    std::vector<raft::Term> all;
+    for (const auto& group : groups_) {
+      for (const auto& host : hosts_) all.push_back(host->group(group->id)->node().core().term());
+    }
+    return all;
+  };
+  const std::vector<raft::Term> calm = terms();
+  run_for(timeout * 20);
+  if (!broken_.empty()) return;
+  for (const auto& group : groups_) {
+    expect(calm == terms(), "I51", "nothing was wrong, and yet there was an election\n" + state_of(*group));
+    expect(has_converged(*group), "I50", "the members do not stay alike\n" + state_of(*group));
+  }
+}
+
+bool Cluster::all_groups(const std::function<bool(const Group&)>& claim) const {
+  return std::all_of(groups_.begin(), groups_.end(), [&](const auto& group) { return claim(*group); });
+}
+
+bool Cluster::has_one_leader(const Group& group) const {
+  std::size_t leaders = 0;
+  const raft::Core* first = nullptr;
+  for (const auto& host : hosts_) {
+    const host::Group* peer = host->group(group.id);
+    if (peer == nullptr || peer->node().stopped()) return false;
+    const raft::Core& core = peer->node().core();
+    if (first == nullptr) first = &core;
+    if (core.is_leader()) ++leaders;
+    if (!core.leader() || core.leader() != first->leader() || core.term() != first->term()) return false;
+  }
+  return leaders == 1;
+}
+
+bool Cluster::has_converged(const Group& group) const {
+  if (!has_one_leader(group)) return false;
+  const raft::Core& first = hosts_.front()->group(group.id)->node().core();
+  const Ghost& ghost = ghosts_.at(group.id);
+  const auto digest_of = [&](const SimHost& host) {
+    return dynamic_cast<const machines::MemoryKv&>(host.group(group.id)->machine()).digest();
+  };
+  return std::all_of(hosts_.begin(), hosts_.end(), [&](const auto& host) {
+    const host::Group& peer = *host->group(group.id);
+    const raft::Core& core = peer.node().core();
+    return core.log().last() == first.log().last() && core.commit() == core.log().last().index &&
+           core.applied() == core.commit() &&
+           ghost.applied_hash(peer.entry().self) == ghost.applied_hash(hosts_.front()->group(group.id)->entry().self) &&
+           digest_of(*host) == digest_of(*hosts_.front());
+  });
+}
+
+std::string Cluster::state_of(const Group& group) const {
+  std::string text;
+  for (const auto& host : hosts_) {
+    text += "  " + group.name + " at " + world_.name_of(host->id()) + ": ";
+    const host::Group* peer = host->group(group.id);
+    if (peer == nullptr) {
+      text += "down\n";
+      continue;
+    }
+    const net::PeerStatus status = peer->status();
+    text += status.role + ", leader " + status.leader + ", term " + std::to_string(status.term.value) + ", last " +
+            std::to_string(status.last.value) + ", durable " + std::to_string(status.durable.value) + ", commit " +
+            std::to_string(status.commit.value) + ", applied " + std::to_string(status.applied.value) + "\n";
+  }
+  return text;
+}
+
+void Cluster::check_histories() {
+  for (const auto& group : groups_) {
+    const Verdict verdict = check_history(group->history, search_steps_max);
+    if (verdict.kind == Verdict::Kind::violated) {
+      expect(false, "I25", "the history of group " + group->name + " is not linearizable: " + verdict.why);
+    }
+    if (verdict.kind == Verdict::Kind::undecided) ++undecided_;
+  }
+}
+
+void Cluster::count(RunResult& result) const {
+  auto& counts = result.counts;
+  counts = nemesis_->counts();
+  for (const auto& group : groups_) {
+    counts["operations"] += group->history.all().size();
+    for (const auto& client : group->clients) {
+      counts["operations done"] += client->counts().done;
+      counts["operations failed"] += client->counts().failed;
+      counts["operations of unknown outcome"] += client->counts().unknown;
+    }
+    const Ghost& ghost = ghosts_.at(group->id);
+    counts["entries committed"] += ghost.commit();
+    counts["terms with a leader"] += ghost.terms_led();
+    counts["logs cut"] += ghost.truncations();
+  }
+  const NetworkCounts& net = fabric_.counts();
+  counts["frames"] = net.frames;
+  counts["frames lost"] = net.lost;
+  counts["frames blocked"] = net.blocked;
+  counts["frames repeated"] = net.repeated;
+  counts["frames late"] = net.late;
+  counts["frames replayed"] = net.replayed;
+  counts["frames damaged"] = net.corrupted;
+  counts["links reset"] = net.resets;
+  counts["links half-open"] = net.half_open;
+  counts["links refused"] = net.refused;
+  counts["links given up"] = net.gave_up;
+  for (const auto& host : hosts_) {
+    const DiskCounts& disk = host->disk().counts();
+    counts["disk writes"] += disk.writes;
+    counts["disk stalls"] += disk.stalls;
+    counts["disk failures"] += disk.failures;
+    counts["files torn"] += disk.torn;
+    counts["sectors lost"] += disk.lost_sectors;
+    counts["sectors kept"] += disk.kept_sectors;
+    counts["names lost"] += disk.lost_names;
+  }
+  counts["histories undecided"] = undecided_;
+}
+
+}  // namespace zraft::sim

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See ghost.h. Each member's log is followed from step to step; positions are vectors from index 1 on, because no
+// snapshot takes a prefix away yet.
+#include "sim/ghost.h"
+
+#include <algorithm>
+
+#include "zraft/raft/describe.h"
+#include "zraft/raft/quorum.h"
+
+namespace zraft::sim {
+
+namespace {
+
+using raft::Index;
+using raft::NodeId;
+using raft::Term;
+
+std::string text(NodeId id) { return "member " + std::to_string(id.value); }
+std::string text(Index index) { return std::to_string(index.value); }
+std::string text(Term term) { return std::to_string(term.value); }
+
+std::uint64_t mix(std::uint64_t hash, std::uint64_t word) {
+  hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+  return hash ^ (hash >> 31);
+}
+
+}  // namespace
+
+void Ghost::on_start(NodeId id, const raft::Core& core) {
+  const auto [at, is_new] = members_.try_emplace(id);
+  Member& member = at->second;
+  if (!is_new) check_recovery(id, member, core);
+  const Term said = member.said;
+  member = {};
+  member.said = said;
+  member.durable = core.durable();
+  member.term = core.term();
+  static_cast<void>(follow_log(id, member, core));
+}
+
+void Ghost::check_recovery(NodeId id, const Member& before, const raft::Core& core) {
+  if (core.term() < before.said) {
+    broken("I4: " + text(id) + " starts in term " + text(core.term()) + " and has spoken in term " + text(before.said));
+  }
+  const auto voted = votes_.find({id, core.term()});
+  if (voted != votes_.end() && core.hard_state().vote != voted->second) {
+    broken("I2: " + text(id) + " forgot its vote of term " + text(core.term()));
+  }
+  if (!is_durable_) return;
+  for (Index index{1}; index <= before.durable; index = next(index)) {
+    const Entry& held = before.log[index.value - 1];
+    const bool is_there = index <= core.log().last().index && core.log().at(index).term() == held.term &&
+                          core.log().at(index).payload_checksum() == held.checksum;
+    if (is_there) continue;
+    broken("I42: " + text(id) + " had entry " + raft::describe(raft::Position{held.term, index}) +
+           " durable, and its log does not have it after a restart (last " + raft::describe(core.log().last()) + ")");
+    return;
+  }
+}
+
+void Ghost::on_step(NodeId id, const raft::Core& core) {
+  Member& member = members_.at(id);
+  if (core.term() < member.term) broken("I4: the term of " + text(id) + " went back");
+  if (core.commit() < member.commit) broken("I4: the commit index of " + text(id) + " went back");
+  if (core.applied() < member.applied) broken("I4: the applied index of " + text(id) + " went back");
+  const bool is_in_order = core.applied() <= core.commit() && core.commit() <= core.log().last().index;
+  if (!is_in_order) {
+    broken("I10: " + text(id) + " has applied " + text(core.applied()) + ", commit " + text(core.commit()));
+  }
+  const bool leads_on = member.is_leader && core.is_leader() && member.term == core.term();
+  member.term = core.term();
+  member.applied = core.applied();
+  if (follow_log(id, member, core) && leads_on) broken("I9: leader " + text(id) + " cut its own log");
+  member.durable = core.durable();
+  const bool leads_anew = core.is_leader() && !member.is_leader;
+  member.is_leader = core.is_leader();
+  if (core.is_leader()) check_leader(id, member, core);
+  if (leads_anew && member.log.size() < committed_.size()) {
+    broken("I6: " + text(id) + " leads term " + text(core.term()) + " without entry " +
+           std::to_string(committed_.size()) + ", which is committed");
+  }
+  if (leads_anew && !committed_.empty() && member.log.size() >= committed_.size() &&
+      member.log[committed_.size() - 1] != committed_.back()) {
+    broken("I6: " + text(id) + " leads term " + text(core.term()) + " with another entry in a committed place");
+  }
+  if (member.commit < core.commit()) check_commit(id, member, core);
+  member.commit = core.commit();
+}
+
+bool Ghost::follow_log(NodeId id, Member& member, const raft::Core& core) {
+  const raft::LogWindow& log = core.log();
+  const std::uint64_t last = log.last().index.value;
+  bool is_cut = false;
+  while (!member.log.empty() &&
+         (member.log.size() > last || log.at(Index{member.log.size()}).term() != member.log.back().term)) {
+    if (member.log.size() <= member.commit.value) {
+      broken("I9: " + text(id) + " cut committed entry " + std::to_string(member.log.size()));
+      member.commit = Index{member.log.size() - 1};
+    }
+    member.log.pop_back();
+    is_cut = true;
+  }
+  if (is_cut) ++truncations_;
+  while (member.log.size() < last) {
+    const Index index{member.log.size() + 1};
+    const raft::Record& record = log.at(index);
+    member.log.push_back({record.term(), record.payload_checksum()});
+    check_matching(id, member, index);
+  }
+  return is_cut;
+}
+
+void Ghost::check_matching(NodeId id, const Member& member, Index index) {
+  const Entry& entry = member.log[index.value - 1];
+  const Term before = index.value == 1 ? Term{} : member.log[index.value - 2].term;
+  const auto [known, is_new] = entries_.try_emplace({index, entry.term}, entry.checksum, before);
+  if (!is_new && known->second != std::pair(entry.checksum, before)) {
+    broken("I5: " + text(id) + " holds another " + raft::describe(raft::Position{entry.term, index}) + " than others");
+  }
+}
+
+void Ghost::check_leader(NodeId id, const Member& member, const raft::Core& core) {
+  const auto [leader, is_new] = leaders_.try_emplace(core.term(), id);
+  if (leader->second != id) {
+    broken("I1: " + text(id) + " and " + text(leader->second) + " both lead term " + text(core.term()));
+  }
+  const bool commits = member.commit < core.commit();
+  if (commits && core.log().at(core.commit()).term() != core.term()) {
+    broken("I8: leader " + text(id) + " of term " + text(core.term()) + " commits " + text(core.commit()) +
+           " by an entry of an older term");
+  }
+}
+
+void Ghost::check_commit(NodeId id, const Member& member, const raft::Core& core) {
+  for (Index index = next(member.commit); index <= core.commit(); index = next(index)) {
+    const Entry& entry = member.log[index.value - 1];
+    if (index.value > committed_.size()) {
+      committed_.push_back(entry);
+      check_quorum(index, core);
+    } else if (committed_[index.value - 1] != entry) {
+      broken("I6: " + text(id) + " commits " + raft::describe(raft::Position{entry.term, index}) +
+             ", and there another entry was committed before, of term " + text(committed_[index.value - 1].term));
+    }
+  }
+}
+
+void Ghost::check_quorum(Index index, const raft::Core& core) {
+  if (!is_durable_) return;
+  const bool is_held = raft::is_quorum(core.membership(), [&](NodeId id) {
+    const auto found = members_.find(id);
+    if (found == members_.end()) return false;
+    const Member& member = found->second;
+    return index <= member.durable && member.log[index.value - 1] == committed_[index.value - 1];
+  });
+  if (!is_held) broken("I7: entry " + text(index) + " is committed and not durable on a quorum");
+}
+
+void Ghost::on_sent(const raft::Message& message, Index durable) {
+  const auto found = members_.find(message.from);
+  if (found == members_.end()) return;
+  Member& member = found->second;
+  member.said = std::max(member.said, message.term);
+  if (const auto* body = std::get_if<raft::Vote>(&message.body); body != nullptr && body->granted) {
+    vote(message.from, message.term, message.to);
+  } else if (std::holds_alternative<raft::RequestVote>(message.body)) {
+    vote(message.from, message.term, message.from);
+  } else if (const auto* appended = std::get_if<raft::Appended>(&message.body)) {
+    if (is_durable_ && durable < appended->match) {
+      broken("I3: " + text(message.from) + " acknowledges " + text(appended->match) + " and has " + text(durable) +
+             " durable");
+    }
+  }
+}
+
+void Ghost::vote(NodeId voter, Term term, NodeId candidate) {
+  const auto [cast, is_new] = votes_.try_emplace({voter, term}, candidate);
+  if (cast->second != candidate) {
+    broken("I2: " + text(voter) + " votes for " + text(candidate) + " and for " + text(cast->second) + " in term " +
+           text(term));
+  }
+}
+
+void Ghost::on_applied(NodeId id, const raft::Record& record) {
+  Member& member = members_.at(id);
+  if (!record.is_intact()) broken("I41: " + text(id) + " applies a damaged entry " + text(record.index()));
+  if (record.index() != next(member.fed)) {
+    broken("I13: " + text(id) + " applies " + text(record.index()) + " out of order");
+  }
+  member.fed = record.index();
+  member.fed_hash = mix(member.fed_hash, record.term().value);
+  member.fed_hash = mix(member.fed_hash, (std::uint64_t{record.payload_checksum()} << 8) |
+                                             static_cast<std::uint64_t>(record.type()));
+  member.fed_hash = mix(member.fed_hash, static_cast<std::uint64_t>(record.time().ns));
+  if (fed_hash_.size() < record.index().value) fed_hash_.push_back(member.fed_hash);
+  if (record.index().value <= fed_hash_.size() && fed_hash_[record.index().value - 1] != member.fed_hash) {
+    broken("I13: " + text(id) + " was fed another entry " + text(record.index()) + " than others");
+  }
+}
+
+void Ghost::on_acknowledged(std::uint64_t index, std::uint32_t command_checksum) {
+  if (index == 0 || index > committed_.size()) {
+    broken("I28: a client was told that its command is at " + std::to_string(index) + ", which is not committed");
+  } else if (committed_[index - 1].checksum != command_checksum) {
+    broken("I28: a client was told that its command is at " + std::to_string(index) + ", and another one is there");
+  }
+}
+
+std::uint64_t Ghost::applied_hash(NodeId member) const {
+  const auto found = members_.find(member);
+  return found == members_.end() ? 0 : found->second.fed_hash;
+}
+
+}  // namespace zraft::sim

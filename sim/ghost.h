@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The laws that a whole cluster must keep, checked after every event, by an observer that sees all members at once
+// and forgets nothing over crashes. Numbers are those of docs/testing.md:
+//   I1  one leader a term            I2  one vote a term, over restarts       I3  nothing is said that is not durable
+//   I4  nothing goes back            I5  log matching                         I6  what is committed never changes
+//   I7  committed: durable on a quorum   I8  by an entry of the leader's term   I9  no cut below the commit index
+//   I10 applied <= commit <= last    I13 every machine sees the same entries  I28 acknowledged: committed for ever
+//   I41 nothing damaged is applied   I42 recovery finds all that was durable
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "zraft/raft/core.h"
+
+namespace zraft::sim {
+
+class Ghost {
+ public:
+  // With `is_durable` unset the members may lose what they said (log_sync_mode dirty): I3, I7 and I42 are not asked.
+  explicit Ghost(bool is_durable) : is_durable_(is_durable) {}
+
+  // A member was started, or started again, with what its log gave.
+  void on_start(raft::NodeId member, const raft::Core& core);
+  // Something happened at that member.
+  void on_step(raft::NodeId member, const raft::Core& core);
+  // A member says something, whether it will be heard or not, and has that much durable.
+  void on_sent(const raft::Message& message, raft::Index durable);
+  void on_applied(raft::NodeId member, const raft::Record& record);
+  // A client was told that its command is in the log at `index`.
+  void on_acknowledged(std::uint64_t index, std::uint32_t command_checksum);
+
+  [[nodiscard]] std::uint64_t commit() const { return committed_.size(); }
+  // Of what a member has applied since its start, in order.
+  [[nodiscard]] std::uint64_t applied_hash(raft::NodeId member) const;
+  [[nodiscard]] std::uint64_t terms_led() const { return leaders_.size(); }
+  [[nodiscard]] std::uint64_t truncations() const { return truncations_; }
+
+  // Every law that was broken since the last call, in words.
+  [[nodiscard]] std::vector<std::string> take_broken() { return std::exchange(broken_, {}); }
+
+ private:
+  struct Entry {
+    raft::Term term;
+    std::uint32_t checksum = 0;
+    friend bool operator==(const Entry&, const Entry&) = default;
+  };
+  struct Member {
+    std::vector<Entry> log;  // of index 1 and on
+    raft::Index durable;
+    raft::Index commit;
+    raft::Index applied;
+    raft::Term term;
+    raft::Term said;  // the largest term of any message it sent
+    bool is_leader = false;
+    raft::Index fed;  // since its start
+    std::uint64_t fed_hash = 0;
+  };
+
+  // True if entries were cut.
+  bool follow_log(raft::NodeId id, Member& member, const raft::Core& core);
+  void check_recovery(raft::NodeId id, const Member& before, const raft::Core& core);
+  void check_leader(raft::NodeId id, const Member& member, const raft::Core& core);
+  void check_commit(raft::NodeId id, const Member& member, const raft::Core& core);
+  void check_quorum(raft::Index index, const raft::Core& core);
+  void check_matching(raft::NodeId id, const Member& member, raft::Index index);
+  void vote(raft::NodeId voter, raft::Term term, raft::NodeId candidate);
+  void broken(const std::string& law) { broken_.push_back(law); }
+
+  const bool is_durable_;
+  std::map<raft::NodeId, Member> members_;
+  std::map<raft::Term, raft::NodeId> leaders_;
+  std::map<std::pair<raft::NodeId, raft::Term>, raft::NodeId> votes_;  // that were sent
+  // What stands at a position, and the term of the entry before it: the same wherever it stands.
+  std::map<std::pair<raft::Index, raft::Term>, std::pair<std::uint32_t, raft::Term>> entries_;
+  std::vector<Entry> committed_;         // of index 1 and on
+  std::vector<std::uint64_t> fed_hash_;  // of the entries up to index 1 and on, by the first that applied it
+  std::uint64_t truncations_ = 0;
+  std::vector<std::string> broken_;
+};
+
+}  // namespace zraft::sim

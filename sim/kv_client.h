@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A client of a simulated cluster that speaks the wire by hand: one operation after the other on a few keys, each
+// noted in the history with exactly what it was told. It is less polite than the client library: it asks any host,
+// keeps links to all of them, gives up early. What it may not do is to send a write again whose outcome is unknown,
+// because the history would then hold one operation that happens twice.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/history.h"
+#include "sim/network.h"
+#include "sim/world.h"
+#include "zraft/machines/kv_wire.h"
+#include "zraft/net/wire.h"
+
+namespace zraft::sim {
+
+struct KvClientOptions {
+  std::vector<std::string> hosts;
+  std::string group;
+  Duration timeout = Duration::milliseconds(600);
+  Duration think_mean = Duration::milliseconds(20);
+  std::vector<Bytes> keys;
+  std::size_t value_bytes_max = 64;
+  // Shares in parts per million; the rest are gets.
+  std::uint64_t put_ppm = 350'000;
+  std::uint64_t remove_ppm = 50'000;
+  std::uint64_t compare_ppm = 150'000;
+  std::uint64_t abandon_ppm = 5'000;  // of the operations: given up at once, the answer not waited for
+};
+
+struct KvClientCounts {
+  std::uint64_t done = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t unknown = 0;
+};
+
+class KvClient {
+ public:
+  // Told of each write that was acknowledged: its index, and the command.
+  using Acknowledged = std::function<void(std::uint64_t index, const Bytes& command)>;
+
+  KvClient(World& world, Fabric& fabric, History& history, HostId id, KvClientOptions options, Acknowledged told);
+  ~KvClient();
+  KvClient(const KvClient&) = delete;
+  KvClient& operator=(const KvClient&) = delete;
+
+  void start();
+  // No new operations; the one under way still ends.
+  void stop() { is_stopping_ = true; }
+  [[nodiscard]] bool is_idle() const { return current_ == nullptr; }
+  [[nodiscard]] const KvClientCounts& counts() const { return counts_; }
+
+ private:
+  class Connection;
+  struct Current {
+    std::uint64_t id = 0;  // in the history
+    bool is_read = false;
+    Bytes data;
+    Instant deadline;
+    std::uint64_t request = 0;  // 0: none is out
+    std::string host;           // that it is out to
+    node::TimerId timer;        // of the answer, or of the next attempt
+  };
+  struct Known {
+    std::map<Bytes, std::optional<Bytes>> values;  // what a key held when this client last knew
+    std::string leader;                            // the host to ask first, if known
+    std::uint64_t counter = 0;
+  };
+
+  void begin();
+  Operation draw_operation();
+  void attempt();
+  void retry(const std::string& hint);
+  void on_reply(const net::Reply& reply);
+  void on_lost(const std::string& host);
+  void take_answer(const Bytes& data);
+  void end(const Told& told);
+  [[nodiscard]] std::optional<Told> understand(const Bytes& data) const;
+
+  World& world_;
+  Fabric& fabric_;
+  History& history_;
+  const KvClientOptions options_;
+  const Acknowledged told_;
+  Random random_;
+  Process process_;
+  SimLoop loop_;
+  SimNetwork network_;
+  std::map<std::string, std::unique_ptr<Connection>> connections_;
+  Known known_;
+  std::unique_ptr<Current> current_;
+  bool is_stopping_ = false;
+  KvClientCounts counts_;
+};
+
+}  // namespace zraft::sim

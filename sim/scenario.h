@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a seed means: the cluster, its settings, the network, the disks, the faults and the clients of one run, all
+// drawn from the seed. Swarm testing (Groce et al. 2012): each class of faults is left out with even chance, so that
+// rare pairs of faults meet without all the others drowning them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/kv_client.h"
+#include "sim/partitions.h"
+#include "sim/sim_host.h"
+
+namespace zraft::sim {
+
+// Mean times between faults; 0 is never.
+struct FaultPlan {
+  Duration partition_every{};
+  Duration partition_length{};
+  std::vector<Shape> shapes;
+  std::uint64_t cut_clients_ppm = 0;  // of the partitions: clients are cut off from some hosts as well
+
+  Duration crash_every{};
+  Duration restart_after{};
+  std::uint64_t power_ppm = 0;     // of the crashes: the machine loses power
+  std::uint64_t fuse_ppm = 0;      // of the crashes: between two calls to the disk
+  std::uint64_t all_down_ppm = 0;  // of the crashes: all hosts at once
+
+  Duration pause_every{};
+  Duration pause_max{};
+
+  Duration reset_every{};  // of links
+
+  Duration slow_disk_every{};
+  Duration slow_disk_length{};
+  std::int64_t slow_disk_factor = 1;
+};
+
+struct Scenario {
+  std::uint64_t seed = 0;
+  std::size_t members = 3;
+  std::size_t groups = 1;
+  std::size_t clients = 3;  // of each group
+  SimHost::Options host;
+  NetworkSettings network;
+  FaultPlan faults;
+  KvClientOptions client;
+  Duration safety_phase;
+};
+
+[[nodiscard]] Scenario draw_scenario(std::uint64_t seed);
+
+// In one line, for people.
+[[nodiscard]] std::string describe(const Scenario& scenario);
+
+}  // namespace zraft::sim

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See sim_host.h.
+#include "sim/sim_host.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "zraft/base/check.h"
+#include "zraft/machines/memory_kv.h"
+#include "zraft/raft/describe.h"
+
+namespace zraft::sim {
+
+SimHost::SimHost(World& world, Fabric& fabric, Ghosts& ghosts, HostId id, Options options)
+    : world_(world),
+      fabric_(fabric),
+      ghosts_(ghosts),
+      id_(id),
+      options_(std::move(options)),
+      random_(world.fork()),
+      disk_(world, id, options_.disk) {
+  options_.host.name = world.name_of(id);
+  options_.host.listen = options_.host.name + ":1";
+  options_.host.check_laws = true;
+}
+
+SimHost::~SimHost() { end(Ending::killed); }
+
+Result<> SimHost::start() {
+  CHECK(!is_up(), "a host was started twice");
+  const std::int64_t drift = random_.between(-options_.drift_ppm_max, options_.drift_ppm_max);
+  process_ = world_.start(id_, drift);
+  options_.host.seed = random_.next();
+  running_ = std::unique_ptr<Running>(new Running{SimLoop(world_, process_),
+                                                  SimNetwork(fabric_, process_, options_.host.name),
+                                                  SimWorker(world_, process_, options_.worker_delay),
+                                                  SimFiles(disk_, process_)});
+  host::Backends backends;
+  backends["memory"] = [] { return std::make_unique<machines::MemoryKv>(); };
+  const auto say = [this](host::LogLevel level, std::string_view text) {
+    if (level == host::LogLevel::error) last_words_ = text;
+    world_.narrate(id_, text);
+  };
+  seen_.clear();
+  auto opened = host::Host::open({.loop = running_->loop,
+                                  .network = running_->network,
+                                  .worker = running_->worker,
+                                  .files = running_->files,
+                                  .log_files = running_->files},
+                                 options_.host, std::move(backends), say, this);
+  if (!opened) {
+    const Error why = opened.error();
+    world_.narrate(id_, "does not start: " + why.text);
+    const bool has_crashed = !world_.is_alive(process_);
+    world_.kill(process_);
+    fabric_.on_end(process_, Ending::killed);
+    disk_.on_end(has_crashed && random_.chance(500'000) ? Ending::power_lost : Ending::killed);
+    running_.reset();
+    return fail(has_crashed ? Code::stopped : why.code, why.text);
+  }
+  host_ = std::move(*opened);
+  world_.narrate(id_, "is up");
+  look();
+  return {};
+}
+
+void SimHost::end(Ending ending) {
+  if (!is_up()) return;
+  world_.narrate(id_, ending == Ending::killed ? "is killed" : "loses power");
+  world_.kill(process_);
+  fabric_.on_end(process_, ending);
+  disk_.on_end(ending);
+  host_.reset();
+  running_.reset();
+}
+
+void SimHost::look() {
+  if (!is_up() || !world_.is_alive(process_)) return;
+  for (const auto& [id, group] : host_->groups()) {
+    const auto found = ghosts_.find(id);
+    if (found == ghosts_.end()) continue;
+    const raft::NodeId self = group->entry().self;
+    if (std::find(seen_.begin(), seen_.end(), id) == seen_.end()) {
+      seen_.push_back(id);
+      found->second.on_start(self, group->node().core());
+    }
+    found->second.on_step(self, group->node().core());
+  }
+}
+
+const host::Group* SimHost::group(raft::GroupId id) const {
+  if (host_ == nullptr) return nullptr;
+  const auto found = host_->groups().find(id);
+  return found == host_->groups().end() ? nullptr : found->second.get();
+}
+
+void SimHost::on_event(const host::CatalogueEntry& peer, const raft::Event& event) {
+  world_.trace((static_cast<std::uint64_t>(event.kind) << 32) | peer.self.value);
+  world_.trace(event.term.value);
+  world_.trace(event.position.index.value);
+}
+
+void SimHost::on_applied(const host::CatalogueEntry& peer, const raft::Record& record) {
+  world_.trace((record.index().value << 32) | record.payload_checksum());
+  const auto found = ghosts_.find(peer.group_id);
+  if (found != ghosts_.end()) found->second.on_applied(peer.self, record);
+}
+
+}  // namespace zraft::sim

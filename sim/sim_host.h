@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One machine of a simulated cluster: its disk, which outlives everything, and, while it is up, a process with its
+// loop, its network, its worker and the real zraft::host::Host on them. Starting it is what zraftd does at start;
+// ending it is kill -9 or the loss of power, in the middle of whatever it does.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "sim/disk.h"
+#include "sim/ghost.h"
+#include "sim/network.h"
+#include "sim/worker.h"
+#include "sim/world.h"
+#include "zraft/host/host.h"
+
+namespace zraft::sim {
+
+class SimHost : private host::Watcher {
+ public:
+  struct Options {
+    host::Options host;
+    DiskSettings disk;
+    Duration worker_delay = Duration::milliseconds(1);
+    std::int64_t drift_ppm_max = 0;
+  };
+  using Ghosts = std::map<raft::GroupId, Ghost>;
+
+  // Its name is that of the host and of its address: "n1" listens at "n1:1". Requires: the rest outlives it.
+  SimHost(World& world, Fabric& fabric, Ghosts& ghosts, HostId id, Options options);
+  ~SimHost() override;
+  SimHost(const SimHost&) = delete;
+  SimHost& operator=(const SimHost&) = delete;
+
+  // Errors: why the host refused to start. io with an ended process: it crashed while it started.
+  // Requires: it is not up.
+  Result<> start();
+  [[nodiscard]] bool is_up() const { return host_ != nullptr; }
+  // Its process was killed by a fuse in the middle of a task: end() has to follow.
+  [[nodiscard]] bool has_died() const { return is_up() && !world_.is_alive(process_); }
+  // Nothing happens if it is not up. Requires: no task of this host is running.
+  void end(Ending ending);
+  // Lets the ghosts see what changed.
+  void look();
+
+  [[nodiscard]] HostId id() const { return id_; }
+  [[nodiscard]] Process process() const { return process_; }
+  [[nodiscard]] Disk& disk() { return disk_; }
+  [[nodiscard]] std::string address() const { return options_.host.listen; }
+  [[nodiscard]] host::Host* host() { return host_.get(); }
+  [[nodiscard]] const host::Group* group(raft::GroupId id) const;
+  // The last thing it said before it refused to start or stopped.
+  [[nodiscard]] const std::string& last_words() const { return last_words_; }
+
+ private:
+  // What lives as long as the process.
+  struct Running {
+    SimLoop loop;
+    SimNetwork network;
+    SimWorker worker;
+    SimFiles files;
+  };
+
+  void on_event(const host::CatalogueEntry& peer, const raft::Event& event) override;
+  void on_applied(const host::CatalogueEntry& peer, const raft::Record& record) override;
+
+  World& world_;
+  Fabric& fabric_;
+  Ghosts& ghosts_;
+  const HostId id_;
+  Options options_;
+  Random random_;
+  Disk disk_;
+  Process process_;
+  std::unique_ptr<Running> running_;
+  std::unique_ptr<host::Host> host_;
+  std::vector<raft::GroupId> seen_;  // groups whose start the ghosts were told of
+  std::string last_words_;
+};
+
+}  // namespace zraft::sim
