@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which peers this host runs: one small file, replaced as a whole, so that after a crash there is the old list or the
+// new one. A group is created when it stands here; what the log holds of a group that does not is left over from a
+// creation that did not finish. Layout: docs/log_format.md, "The catalogue".
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "zraft/base/result.h"
+#include "zraft/raft/types.h"
+#include "zraft/storage/file.h"
+
+namespace zraft::host {
+
+struct CatalogueEntry {
+  std::string group;
+  raft::GroupId group_id;
+  std::string backend;
+  raft::NodeId self;
+  std::string peer;  // as it was named at creation
+  friend bool operator==(const CatalogueEntry&, const CatalogueEntry&) = default;
+};
+
+using Catalogue = std::vector<CatalogueEntry>;
+
+[[nodiscard]] Bytes encode(const Catalogue& catalogue);
+[[nodiscard]] Result<Catalogue> decode_catalogue(BytesView bytes);
+
+// An absent file is an empty catalogue. Blocking.
+[[nodiscard]] Result<Catalogue> read_catalogue(storage::Files& files);
+[[nodiscard]] Result<> write_catalogue(storage::Files& files, const Bytes& encoded);
+
+}  // namespace zraft::host
