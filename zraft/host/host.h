@@ -84,6 +84,8 @@ class Host {
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] std::string address() const;  // where it listens, with the real port
   [[nodiscard]] const std::map<raft::GroupId, std::unique_ptr<Group>>& groups() const { return groups_; }
+  // The disk has failed: see Options::on_failed.
+  [[nodiscard]] bool has_failed() const { return has_failed_; }
 
  private:
   class Inbound;
