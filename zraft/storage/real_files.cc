@@ -308,7 +308,9 @@ Result<> RealFiles::lock(const std::string& path) {
   if (uninterrupted([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) != 0) {
     const int number = errno;
     ::close(fd);
-    if (number == EWOULDBLOCK) return fail(Code::busy, name + " is held by another process");
+    if (number == EWOULDBLOCK) {
+      return fail(Code::busy, name + " is held by another process: end that one, or choose another directory");
+    }
     return std::unexpected(system_error(name + ": lock", number));
   }
   locks_.push_back(fd);
