@@ -45,7 +45,7 @@ fuzz:
 
 bench: build
 	@tools/install_deps.sh bench
-	@bench/run.sh
+	@bench/run.py
 
 clean:
 	@rm -rf build

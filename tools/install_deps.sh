@@ -10,7 +10,7 @@ set -euo pipefail
 build=(g++ cmake ninja-build libasio-dev liburing-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev)
 test=(libgtest-dev python3 procps)
 clang=(clang-19 libclang-rt-19-dev llvm-19)
-bench=(etcd-server etcd-client)
+bench=(etcd-server etcd-client golang-go golang-etcd-server-dev python3)
 
 wanted=()
 for group in "${@:-build}"; do
