@@ -39,6 +39,7 @@ raft::Position take_position(Decoder& from) {
 void put(Encoder& to, const raft::RequestPreVote& body) {
   to.u64(body.proposed.value);
   put(to, body.last);
+  to.u64(body.membership.value);
 }
 void put(Encoder& to, const raft::PreVote& body) {
   to.u64(body.proposed.value);
@@ -63,13 +64,25 @@ void put(Encoder& to, const raft::AppendRejected& body) {
 void put(Encoder& to, const raft::Heartbeat& body) {
   to.u64(body.commit.value);
   to.u64(body.round.value);
+  to.i64(body.sent.ns);
 }
-void put(Encoder& to, const raft::HeartbeatReply& body) { to.u64(body.round.value); }
+void put(Encoder& to, const raft::HeartbeatReply& body) {
+  to.u64(body.round.value);
+  to.i64(body.sent.ns);
+}
+void put(Encoder& to, const raft::RequestReadIndex& body) { to.u64(body.attempt); }
+void put(Encoder& to, const raft::ReadIndex& body) {
+  to.u64(body.attempt);
+  to.u64(body.index.value);
+}
 void put(Encoder&, const raft::StaleTerm&) {}
+void put(Encoder&, const raft::TimeoutNow&) {}
+void put(Encoder& to, const raft::Removed& body) { to.u64(body.membership.value); }
 
 void take(Decoder& from, raft::RequestPreVote& body) {
   body.proposed.value = from.u64();
   body.last = take_position(from);
+  body.membership.value = from.u64();
 }
 void take(Decoder& from, raft::PreVote& body) {
   body.proposed.value = from.u64();
@@ -88,9 +101,20 @@ void take(Decoder& from, raft::AppendRejected& body) {
 void take(Decoder& from, raft::Heartbeat& body) {
   body.commit.value = from.u64();
   body.round.value = from.u64();
+  body.sent.ns = from.i64();
 }
-void take(Decoder& from, raft::HeartbeatReply& body) { body.round.value = from.u64(); }
+void take(Decoder& from, raft::HeartbeatReply& body) {
+  body.round.value = from.u64();
+  body.sent.ns = from.i64();
+}
+void take(Decoder& from, raft::RequestReadIndex& body) { body.attempt = from.u64(); }
+void take(Decoder& from, raft::ReadIndex& body) {
+  body.attempt = from.u64();
+  body.index.value = from.u64();
+}
 void take(Decoder&, raft::StaleTerm&) {}
+void take(Decoder&, raft::TimeoutNow&) {}
+void take(Decoder& from, raft::Removed& body) { body.membership.value = from.u64(); }
 
 // An Append is apart: its records borrow, and each can be wrong in a way worth telling.
 Result<raft::Append> take_append(Decoder& from, raft::GroupId group, const SharedBytes& owner) {
@@ -128,6 +152,10 @@ Result<raft::Body> take_body(std::uint8_t number, Decoder& from, raft::GroupId g
     case 8: return take_body<raft::Heartbeat>(from);
     case 9: return take_body<raft::HeartbeatReply>(from);
     case 10: return take_body<raft::StaleTerm>(from);
+    case 11: return take_body<raft::TimeoutNow>(from);
+    case 12: return take_body<raft::Removed>(from);
+    case 13: return take_body<raft::RequestReadIndex>(from);
+    case 14: return take_body<raft::ReadIndex>(from);
     default: return fail(Code::corrupt, "peer frame: no message has the number " + std::to_string(number));
   }
 }

@@ -21,8 +21,12 @@ void Core::arm_election() {
 }
 
 bool Core::can_campaign() const {
-  if (!membership().is_voter(config_.self)) return false;
-  // P19: whose disk hangs can promise nothing.
+  if (is_removed_ || !membership().is_voter(config_.self)) return false;
+  return membership().find(config_.self)->priority > 0 && disk_answers();
+}
+
+// P19: whose disk hangs can promise nothing.
+bool Core::disk_answers() const {
   const auto waiting = promises_.waiting_since();
   return !waiting || now_ - *waiting < config_.election_timeout;
 }
@@ -85,10 +89,9 @@ bool Core::admit(const Message& message) {
 // --- granting ---
 
 // Sound only because a leader that hears no majority steps down by itself (P16).
+// A promise to the leader that was heard: it outlives this member's restarts and changes of term (thesis 6.4.1).
 bool Core::is_protecting_leader() const {
-  if (is_leader()) return true;
-  const auto* follower = std::get_if<Follower>(&role_);
-  return follower != nullptr && follower->heard && now_ - *follower->heard < config_.election_timeout;
+  return is_leader() || now_ - leader_heard_ < config_.election_timeout;
 }
 
 // The checks that a vote and a pre-vote share (P11). Null: nothing speaks against it.
@@ -130,11 +133,12 @@ void Core::answer_vote(const Message& message, const RequestVote& body) {
 void Core::on(Follower&, const Message& message, const RequestPreVote& body) { answer_pre_vote(message, body); }
 void Core::on(Candidate&, const Message& message, const RequestPreVote& body) { answer_pre_vote(message, body); }
 void Core::on(Leader&, const Message& message, const RequestPreVote& body) {
+  if (tell_removed(message.from, body.membership)) return;
   answer_pre_vote(message, body);
   // P12: one that cannot hear this leader, or is of a later term, learns of it, or this leader of that term.
   if (body.proposed <= hard_.term) return;
   if (const Progress* progress = std::get<Leader>(role_).progresses.find(message.from)) {
-    send(message.from, Heartbeat{.commit = std::min(progress->match(), commit_), .round = {}});
+    send(message.from, Heartbeat{.commit = std::min(progress->match(), commit_), .round = {}, .sent = {}});
   }
 }
 
@@ -153,6 +157,7 @@ void Core::on(Candidate& role, const Message& message, const RequestVote& body) 
 
 void Core::become(BecomeCandidate wanted) {
   const bool is_pre_vote = wanted.phase == Candidate::Phase::pre_vote;
+  if (auto* follower = std::get_if<Follower>(&role_)) refuse_reads(*follower);
   role_ = Candidate{.phase = wanted.phase, .granted = {}, .refused = {}};
   arm_election();
   if (is_pre_vote) {
@@ -166,9 +171,9 @@ void Core::become(BecomeCandidate wanted) {
   for (const Member& member : membership().members) {
     if (member.id == config_.self || !membership().is_voter(member.id)) continue;
     if (is_pre_vote) {
-      send(member.id, RequestPreVote{.proposed = next(hard_.term), .last = log_.last()});
+      send(member.id, RequestPreVote{.proposed = next(hard_.term), .last = log_.last(), .membership = log_.membership_index()});
     } else {
-      send(member.id, RequestVote{.last = log_.last(), .transfer = false});
+      send(member.id, RequestVote{.last = log_.last(), .transfer = wanted.is_transfer});
     }
   }
   // The own vote is a promise like any other: it counts when it is durable. A pre-vote promises nothing.
