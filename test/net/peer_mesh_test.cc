@@ -24,7 +24,7 @@ using test::FakeNetwork;
 constexpr GroupId group{9};
 constexpr NodeId self{1};
 
-raft::Membership members(std::vector<raft::Member> list) { return raft::membership_of(std::move(list)); }
+std::vector<raft::Member> members(std::vector<raft::Member> list) { return list; }
 
 raft::Message heartbeat(NodeId to, std::uint64_t round = 1) {
   return {.from = self, .to = to, .term = Term{3}, .body = raft::Heartbeat{.commit = {}, .round = {round}}};

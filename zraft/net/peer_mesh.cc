@@ -129,7 +129,7 @@ class PeerMesh::GroupTransport final : public node::Transport {
   }
 
   void send(raft::Message message) override;
-  void connect(const raft::Membership& membership) override;
+  void connect(const std::vector<raft::Member>& members) override;
   [[nodiscard]] const Deliver& deliver() const { return deliver_; }
   [[nodiscard]] HostLink* link_to(raft::NodeId member) const {
     const auto route = routes_.find(member);
@@ -159,11 +159,11 @@ void PeerMesh::GroupTransport::send(raft::Message message) {
   if (HostLink* link = link_to(to)) link->send({self_.first, std::move(message)});
 }
 
-void PeerMesh::GroupTransport::connect(const raft::Membership& membership) {
-  const raft::Member* self = membership.find(self_.second);
-  const auto here = self == nullptr ? fail(Code::not_found, "") : parse_peer(self->peer);
+void PeerMesh::GroupTransport::connect(const std::vector<raft::Member>& members) {
+  const auto self = std::ranges::find(members, self_.second, &raft::Member::id);
+  const auto here = self == members.end() ? fail(Code::not_found, "") : parse_peer(self->peer);
   std::map<raft::NodeId, Route> routes;
-  for (const raft::Member& member : membership.members) {
+  for (const raft::Member& member : members) {
     const auto peer = parse_peer(member.peer);
     // At our own address lives nobody that the mesh does not know.
     if (!peer || member.id == self_.second || (here && here->address == peer->address)) continue;

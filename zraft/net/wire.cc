@@ -24,7 +24,9 @@ static_assert(is_number_of<1, raft::RequestPreVote> && is_number_of<2, raft::Pre
               is_number_of<3, raft::RequestVote> && is_number_of<4, raft::Vote> && is_number_of<5, raft::Append> &&
               is_number_of<6, raft::Appended> && is_number_of<7, raft::AppendRejected> &&
               is_number_of<8, raft::Heartbeat> && is_number_of<9, raft::HeartbeatReply> &&
-              is_number_of<10, raft::StaleTerm> && std::variant_size_v<raft::Body> == 10);
+              is_number_of<10, raft::StaleTerm> && is_number_of<11, raft::TimeoutNow> &&
+              is_number_of<12, raft::Removed> && is_number_of<13, raft::RequestReadIndex> &&
+              is_number_of<14, raft::ReadIndex> && std::variant_size_v<raft::Body> == 14);
 
 void put(Encoder& to, raft::Position position) {
   to.u64(position.term.value);
