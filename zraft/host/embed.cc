@@ -95,7 +95,7 @@ Result<> EmbeddedHost::World::start(const EmbedOptions& options, const Backends&
   auto made = storage::RealFiles::make(*loop, options.data_dir);
   if (!made) return fail(made);
   files = std::move(*made);
-  if (!options.log_dir.empty()) {
+  if (!options.log_dir.empty() && options.log_dir != options.data_dir) {
     made = storage::RealFiles::make(*loop, options.log_dir);
     if (!made) return fail(made);
     log_files = std::move(*made);
