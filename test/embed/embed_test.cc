@@ -127,6 +127,7 @@ TEST_F(EmbeddedHostTest, RefusesTheDirectoryOfAnotherHost) {
   auto other = start(options("n2"));
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().code, Code::wrong_owner);
+  EXPECT_TRUE(other.error().text.starts_with((place_ / "data").string() + ": ")) << other.error().text;
   EXPECT_NE(other.error().text.find("'n1'"), std::string::npos) << other.error().text;
   EXPECT_TRUE(start(options("n1"))) << "nothing was changed";
 }

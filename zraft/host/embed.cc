@@ -53,6 +53,14 @@ std::uint64_t seed_of_the_system() {
   return (static_cast<std::uint64_t>(device()) << 32) | device();
 }
 
+// What the host says of a directory it says without knowing where that is.
+Error naming(const std::string& directory, Error error) {
+  const bool is_of_directory =
+      error.code == Code::wrong_owner || error.code == Code::corrupt || error.code == Code::unsupported;
+  if (is_of_directory) error.text = directory + ": " + error.text;
+  return error;
+}
+
 Result<> make_directory(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
@@ -95,7 +103,7 @@ Result<> EmbeddedHost::World::start(const EmbedOptions& options, const Backends&
   auto made = storage::RealFiles::make(*loop, options.data_dir);
   if (!made) return fail(made);
   files = std::move(*made);
-  if (!options.log_dir.empty()) {
+  if (!options.log_dir.empty() && options.log_dir != options.data_dir) {
     made = storage::RealFiles::make(*loop, options.log_dir);
     if (!made) return fail(made);
     log_files = std::move(*made);
@@ -119,7 +127,7 @@ Result<> EmbeddedHost::World::start(const EmbedOptions& options, const Backends&
   const Host::Seams seams{
       .loop = *loop, .network = *network, .worker = *worker, .files = *files, .log_files = writing};
   auto running = Host::open(seams, std::move(wanted), backends, log_sink);
-  if (!running) return fail(running);
+  if (!running) return std::unexpected(naming(log_files ? options.log_dir : options.data_dir, running.error()));
   host = std::move(*running);
   address = host->address();
   if (log_sink) {

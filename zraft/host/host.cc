@@ -27,27 +27,6 @@ bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= name_bytes_max && std::all_of(text.begin(), text.end(), is_allowed);
 }
 
-Result<> check_options(const Options& options) {
-  if (!is_name(options.name)) {
-    return fail(Code::bad_request, "the name of this host is \"" + options.name +
-                                       "\": it must be 1 to 64 of the characters a-z A-Z 0-9 . _ -");
-  }
-  if (const auto address = net::parse_address(options.listen); !address) {
-    return fail(Code::bad_request, "listen: " + address.error().text);
-  }
-  if (options.election_timeout < Duration::milliseconds(10)) {
-    return fail(Code::bad_request, "election_timeout is less than 10 ms: give at least ten times what a message takes");
-  }
-  if (options.heartbeat_interval * 2 > options.election_timeout) {
-    return fail(Code::bad_request, "heartbeat_interval is more than half of election_timeout: make it a fifth");
-  }
-  if (options.command_bytes_max == 0 || options.command_bytes_max > raft::record_payload_max) {
-    return fail(Code::bad_request, "command_bytes_max is " + std::to_string(options.command_bytes_max) +
-                                       ": it must be 1 to " + std::to_string(raft::record_payload_max));
-  }
-  return {};
-}
-
 Options with_defaults(Options options) {
   if (options.heartbeat_interval.ns == 0) options.heartbeat_interval = options.election_timeout / 5;
   if (options.request_timeout.ns == 0) options.request_timeout = options.election_timeout * 2;
@@ -55,6 +34,25 @@ Options with_defaults(Options options) {
 }
 
 }  // namespace
+
+std::vector<Error> problems_of(const Options& options) {
+  std::vector<Error> problems;
+  const auto expect = [&problems](bool holds, const std::string& text) {
+    if (!holds) problems.push_back({Code::bad_request, text});
+  };
+  expect(is_name(options.name),
+         "name is \"" + options.name + "\": it must be 1 to 64 of the characters a-z A-Z 0-9 . _ -");
+  const auto address = net::parse_address(options.listen);
+  if (!address) expect(false, "listen: " + address.error().text);
+  expect(options.election_timeout >= Duration::milliseconds(10),
+         "election_timeout is less than 10 ms: give at least ten times what a message takes");
+  expect(options.heartbeat_interval * 2 <= options.election_timeout,
+         "heartbeat_interval is more than half of election_timeout: make it a fifth");
+  expect(options.command_bytes_max > 0 && options.command_bytes_max <= raft::record_payload_max,
+         "command_bytes_max is " + std::to_string(options.command_bytes_max) + ": it must be 1 to " +
+             std::to_string(raft::record_payload_max));
+  return problems;
+}
 
 Host::Host(Seams seams, Options options, Backends backends, LogSink log_sink, Watcher* watcher)
     : seams_(seams),
@@ -79,7 +77,8 @@ Result<std::unique_ptr<Host>> Host::open(Seams seams, Options options, Backends 
 }
 
 Result<> Host::start() {
-  if (Result<> good = check_options(options_); !good) return good;
+  const std::vector<Error> problems = problems_of(options_);
+  if (!problems.empty()) return std::unexpected(problems.front());
   if (Result<> locked = seams_.files.lock(lock_path); !locked) return locked;
   auto catalogue = read_catalogue(seams_.files);
   if (!catalogue) return fail(catalogue);

@@ -59,6 +59,9 @@ struct Options {
   std::function<void(const Error&)> on_failed;
 };
 
+// All that is wrong with them; open() refuses them with the first.
+[[nodiscard]] std::vector<Error> problems_of(const Options& options);
+
 class Host {
  public:
   struct Seams {

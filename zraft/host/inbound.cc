@@ -20,7 +20,9 @@ void Host::Inbound::on_frame(node::FrameKind kind, const SharedBytes& body) {
 }
 
 void Host::Inbound::on_closed(const Error& why) {
-  host_.say(LogLevel::debug, "the link from " + link_->remote() + " is gone: " + why.text);
+  // That one goes is everyday; that one brings what is no frame is not.
+  const LogLevel level = why.code == Code::io ? LogLevel::debug : LogLevel::warning;
+  host_.say(level, "the link from " + link_->remote() + " is gone: " + why.text);
   close();
 }
 
