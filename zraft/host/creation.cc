@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a group comes to be. Whoever creates it asks every host whether it could (CheckPeer), then has each start its
+// How peers come and go. Whoever creates it asks every host whether it could (CheckPeer), then has each start its
 // peer (StartPeer), and if one cannot, has the others undo it (UndoPeer). On a host:
 //
 //   StartPeer --> log: the group's first state, durable --> catalogue, durable --> the peer runs --> answer
@@ -24,6 +24,7 @@ net::Reply reply_of(Error error) { return {.id = 0, .error = std::move(error), .
 net::Reply reply_of(const Result<>& result) { return reply_of(result ? Error{} : result.error()); }
 
 raft::Recovered first_state(const net::StartPeer& wanted) {
+  if (wanted.membership.members.empty()) return {};  // whoever takes it in sends it everything
   Bytes payload;
   raft::encode(wanted.membership, payload);
   raft::Recovered first;
@@ -51,55 +52,70 @@ Result<> check_name(const std::string& group) {
 
 }  // namespace
 
-Result<> Host::check_new(const std::string& group, const std::string& peer, const std::string& backend) const {
-  if (Result<> good = check_name(group); !good) return good;
-  if (const auto parsed = net::parse_peer(peer); !parsed) return fail(parsed);
-  if (!backends_.contains(backend)) {
+Result<> Host::check_new(const CatalogueEntry& entry) const {
+  if (Result<> good = check_name(entry.group); !good) return good;
+  if (const auto parsed = net::parse_peer(entry.peer); !parsed) return fail(parsed);
+  if (!backends_.contains(entry.backend)) {
     std::string known;
     for (const auto& [name, factory] : backends_) known += (known.empty() ? "" : ", ") + name;
     return fail(Code::bad_request,
-                "host " + options_.name + " has no backend \"" + backend + "\"; it has: " + known);
+                "host " + options_.name + " has no backend \"" + entry.backend + "\"; it has: " + known);
   }
-  for (const CatalogueEntry& entry : catalogue_) {
-    if (entry.group == group) {
-      return fail(Code::already_present, "host " + options_.name + " already has a peer of a group " + group +
-                                             ": take another name, or other hosts");
-    }
+  const auto is_in_the_way = [&entry](const CatalogueEntry& other) {
+    if (other.group != entry.group) return false;
+    return other.group_id != entry.group_id || other.peer == entry.peer || other.self == entry.self;
+  };
+  if (const auto other = std::ranges::find_if(catalogue_, is_in_the_way); other != catalogue_.end()) {
+    return fail(Code::already_present,
+                "host " + options_.name + " already has " + other->peer + " of a group " + entry.group +
+                    (other->is_removed ? ", which was removed from it: destroy what is left of it first"
+                                       : ": take another name, or other hosts"));
   }
-  if (std::find(starting_.begin(), starting_.end(), group) != starting_.end()) {
-    return fail(Code::busy, "host " + options_.name + " is just starting a peer of a group " + group +
+  if (std::ranges::any_of(starting_, is_in_the_way)) {
+    return fail(Code::busy, "host " + options_.name + " is just starting a peer of a group " + entry.group +
                                 ": try again when that has ended");
   }
   return {};
 }
 
 void Host::on(net::CheckPeer&& body, Instant, Answer answer) {
-  answer(reply_of(check_new(body.group, body.peer, body.backend)));
+  CatalogueEntry entry;
+  entry.group = body.group;
+  entry.backend = body.backend;
+  entry.peer = body.peer;
+  answer(reply_of(check_new(entry)));
 }
 
 void Host::on(net::StartPeer&& body, Instant, Answer answer) {
-  const raft::Member* self = body.membership.find(body.self);
-  if (Result<> good = body.membership.valid(); !good) return answer(reply_of(good));
-  if (self == nullptr || body.group_id.value == 0) {
-    return answer(reply_of({Code::bad_request, "StartPeer names a member that is not in its membership, or no group"}));
+  if (body.group_id.value == 0 || body.self.value == 0) {
+    return answer(reply_of({Code::bad_request, "StartPeer names no group or no member"}));
   }
-  const CatalogueEntry entry{body.group, body.group_id, body.backend, body.self, self->peer};
+  if (!body.membership.members.empty()) {
+    if (Result<> good = body.membership.valid(); !good) return answer(reply_of(good));
+    const raft::Member* self = body.membership.find(body.self);
+    if (self == nullptr || self->peer != body.peer) {
+      return answer(reply_of({Code::bad_request, "StartPeer names a member that is not in its membership"}));
+    }
+  }
   // Asked again after a lost answer: what is done is done.
-  if (std::find(catalogue_.begin(), catalogue_.end(), entry) != catalogue_.end() && groups_.contains(entry.group_id)) {
-    return answer(reply_of(Error{}));
+  if (const auto found = peers_.find({body.group_id, body.self}); found != peers_.end()) {
+    const CatalogueEntry& known = found->second->entry();
+    if (known.group == body.group && known.peer == body.peer) return answer(reply_of(Error{}));
   }
-  if (Result<> good = check_new(entry.group, entry.peer, entry.backend); !good) return answer(reply_of(good));
-  if (wal_->has(entry.group_id)) {
-    return answer(reply_of({Code::busy, "host " + options_.name +
-                                            " is still clearing away an earlier attempt: create the group anew"}));
-  }
-  starting_.push_back(entry.group);
+  const CatalogueEntry entry{.group = body.group,
+                             .group_id = body.group_id,
+                             .backend = body.backend,
+                             .self = body.self,
+                             .peer = body.peer,
+                             .log = {random_.next()}};
+  if (Result<> good = check_new(entry); !good) return answer(reply_of(good));
+  starting_.push_back(entry);
   raft::Recovered first = first_state(body);
-  wal_->start_group(entry.group_id, first.base, first.entries, first.hard_state,
+  wal_->start_group(entry.log, first.base, first.entries, first.hard_state,
                     [this, life = lifetime_.watch(), entry, first, answer = std::move(answer)](Result<> written) mutable {
                       if (life.is_over()) return;
                       if (written) return enter_in_catalogue(entry, std::move(first), std::move(answer));
-                      std::erase(starting_, entry.group);
+                      std::erase(starting_, entry);
                       answer(reply_of(written));
                     });
 }
@@ -107,7 +123,7 @@ void Host::on(net::StartPeer&& body, Instant, Answer answer) {
 void Host::enter_in_catalogue(const CatalogueEntry& entry, raft::Recovered first, Answer answer) {
   catalogue_.push_back(entry);
   save_catalogue([this, entry, first = std::move(first), answer = std::move(answer)](Result<> saved) mutable {
-    std::erase(starting_, entry.group);
+    std::erase(starting_, entry);
     if (saved) {
       say(LogLevel::info, "group " + entry.group + ": " + entry.peer + " was created");
       run_peer(entry, std::move(first));
@@ -119,24 +135,49 @@ void Host::enter_in_catalogue(const CatalogueEntry& entry, raft::Recovered first
   });
 }
 
-void Host::on(net::UndoPeer&& body, Instant, Answer answer) {
-  const auto found = groups_.find(body.group_id);
-  const bool is_here = found != groups_.end() && found->second->entry().self == body.self;
-  if (!is_here) return answer(reply_of(Error{}));
-  const CatalogueEntry entry = found->second->entry();
+void Host::on(net::UndoPeer&& body, Instant deadline, Answer answer) {
+  const auto found = peers_.find({body.group_id, body.self});
+  if (found == peers_.end()) return answer(reply_of(Error{}));
   if (is_in_use(found->second->node().core().log())) {
-    return answer(reply_of({Code::conflict, "the group " + entry.group + " is in use: it was not undone"}));
+    return answer(reply_of({Code::conflict, "the group " + body.group + " is in use: it was not undone"}));
   }
-  groups_.erase(found);
-  std::erase(catalogue_, entry);
+  on(net::DestroyPeer{body.group, body.group_id, body.self}, deadline, std::move(answer));
+}
+
+void Host::on(net::DestroyPeer&& body, Instant, Answer answer) {
+  const auto found = std::ranges::find_if(catalogue_, [&body](const CatalogueEntry& entry) {
+    return entry.group_id == body.group_id && entry.self == body.self;
+  });
+  if (found == catalogue_.end()) return answer(reply_of(Error{}));
+  const CatalogueEntry entry = *found;
+  peers_.erase({entry.group_id, entry.self});
+  catalogue_.erase(found);
   // The log forgets it after the catalogue: the other way round, a crash between the two leaves a catalogue that names
   // a group that the log does not hold, and that is refused at the next start.
   save_catalogue([this, entry, answer = std::move(answer)](Result<> saved) mutable {
     if (saved) {
-      say(LogLevel::info, "group " + entry.group + ": the creation of " + entry.peer + " was undone");
-      wal_->end_group(entry.group_id, [](const Result<>&) {});
+      say(LogLevel::info, "group " + entry.group + ": " + entry.peer + " and its data were destroyed");
+      wal_->end_group(entry.log, [](const Result<>&) {});
     }
     answer(reply_of(saved));
+  });
+}
+
+// The peer was removed from its group: it stops, and what it has stays until it is destroyed. Later, because it is the
+// peer that says so.
+void Host::retire(PeerKey key) {
+  seams_.loop.post([this, key, life = lifetime_.watch()] {
+    if (life.is_over() || !peers_.contains(key)) return;
+    for (CatalogueEntry& entry : catalogue_) {
+      if (entry.group_id != key.first || entry.self != key.second) continue;
+      entry.is_removed = true;
+      say(LogLevel::info, "group " + entry.group + ": " + entry.peer + " was removed from it and stops; its data is kept");
+    }
+    peers_.erase(key);
+    save_catalogue([this](const Result<>& saved) {
+      // If it runs again after a restart, it will be told again.
+      if (!saved) say(LogLevel::warning, "the catalogue could not be written: " + saved.error().text);
+    });
   });
 }
 
