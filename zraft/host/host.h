@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "zraft/host/group.h"
@@ -117,7 +118,10 @@ class Host {
   void on(net::StartPeer&& body, Instant deadline, Answer answer);
   void on(net::UndoPeer&& body, Instant deadline, Answer answer);
   [[nodiscard]] Result<> check_new(const std::string& group, const std::string& peer, const std::string& backend) const;
+  [[nodiscard]] bool is_starting(raft::GroupId group) const;
   void enter_in_catalogue(const CatalogueEntry& entry, raft::Recovered first, Answer answer);
+  void end_start(const CatalogueEntry& entry);
+  void undo(const CatalogueEntry& entry, Answer answer);
   void save_catalogue(Saved done);
   void save_once();
 
@@ -127,9 +131,13 @@ class Host {
   const LogSink log_sink_;
   Watcher* const watcher_;
   Catalogue catalogue_;
-  std::vector<std::string> starting_;  // names of groups whose start is under way
-  std::vector<Saved> savers_;          // wait for the next save of the catalogue
-  bool is_saving_ = false;
+  struct Creating {
+    Catalogue starting;                                     // peers whose start is under way
+    std::vector<raft::GroupId> undone;                      // newest last: what still comes of their start is refused
+    std::vector<std::pair<net::UndoPeer, Answer>> undoing;  // wait until a start has ended
+    std::vector<Saved> savers;                              // wait for the next save of the catalogue
+    bool is_saving = false;
+  } creating_;
   bool has_failed_ = false;
   std::unique_ptr<storage::Wal> wal_;
   std::unique_ptr<net::PeerMesh> mesh_;

@@ -69,7 +69,7 @@ struct StartPeer {
   raft::NodeId self;
   raft::Membership membership;
 };
-// Undoes a StartPeer of a creation that could not finish. Nothing happens if that peer is not here.
+// Undoes a StartPeer of a creation that could not finish; one that is under way or comes later is refused from then on.
 struct UndoPeer {
   std::string group;
   raft::GroupId group_id;
