@@ -106,7 +106,7 @@ class Core {
   [[nodiscard]] const Membership& membership() const { return log_.membership(); }
 
  private:
-  
+
 
   // What a handler wants to become; performed in one place, after dispatch (`settle`), because assigning a variant
   // inside its own visit is undefined and no sanitizer sees it.
