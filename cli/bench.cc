@@ -46,20 +46,22 @@ class Load {
     loop_.run();
     if (problem_.code != Code::ok) return std::unexpected(problem_);
     const Duration took = measured_.end - measured_.begin;
-    return BenchResult{.operations = measured_.latencies.count(),
-                       .errors = measured_.errors,
-                       .per_second = static_cast<double>(measured_.latencies.count()) * 1e9 / static_cast<double>(took.ns),
-                       .p50 = measured_.latencies.quantile(500'000),
-                       .p90 = measured_.latencies.quantile(900'000),
-                       .p99 = measured_.latencies.quantile(990'000),
-                       .p99_9 = measured_.latencies.quantile(999'000),
-                       .longest = measured_.latencies.longest()};
+    return BenchResult{
+        .operations = measured_.latencies.count(),
+        .errors = measured_.errors,
+        .per_second = static_cast<double>(measured_.latencies.count()) * 1e9 / static_cast<double>(took.ns),
+        .p50 = measured_.latencies.quantile(500'000),
+        .p90 = measured_.latencies.quantile(900'000),
+        .p99 = measured_.latencies.quantile(990'000),
+        .p99_9 = measured_.latencies.quantile(999'000),
+        .longest = measured_.latencies.longest()};
   }
 
  private:
   void propose(std::size_t client, std::uint64_t key, client::Done done) {
-    sessions_[client % sessions_.size()]->propose(machines::encode(machines::KvCommand(machines::Put{key_of(key), value_})),
-                                                  loop_.now() + command_.timeout, std::move(done));
+    sessions_[client % sessions_.size()]->propose(
+        machines::encode(machines::KvCommand(machines::Put{key_of(key), value_})), loop_.now() + command_.timeout,
+        std::move(done));
   }
 
   // One write, so that a group that is not there is said once and at once.

@@ -115,9 +115,12 @@ class Grammar {
   }
 
   void add_bench() {
-    auto* bench = app_.add_subcommand("bench", "Measures: each client sends its next request when the last is answered.");
+    auto* bench =
+        app_.add_subcommand("bench", "Measures: each client sends its next request when the last is answered.");
     const CLI::Range any(1, 1'000'000);
-    bench->add_option("--clients", words_.bench.clients, "Requests under way at once.")->check(any)->capture_default_str();
+    bench->add_option("--clients", words_.bench.clients, "Requests under way at once.")
+        ->check(any)
+        ->capture_default_str();
     bench->add_option("--connections", words_.bench.connections, "Sessions they share.")
         ->check(CLI::Range(1, 1'000))
         ->capture_default_str();

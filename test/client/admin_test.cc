@@ -136,11 +136,12 @@ TEST_F(AdminTest, AStatusShowsMembersThatOnlyTheMembershipNamesAndThoseThatDoNot
   peer.peer = "x@a:1";
   peer.self = {1};
   peer.membership = raft::membership_of({{{1}, "x@a:1"}, {{2}, "y@b:1"}});
-  network_.link("a:1").bring(node::FrameKind::reply,
-                             net::encode(net::Reply{.id = requests_at("a:1").back().id,
-                                                    .error = {},
-                                                    .leader = {},
-                                                    .body = net::Status{.host = "x", .version = "1", .peers = {peer}}}));
+  network_.link("a:1").bring(
+      node::FrameKind::reply,
+      net::encode(net::Reply{.id = requests_at("a:1").back().id,
+                             .error = {},
+                             .leader = {},
+                             .body = net::Status{.host = "x", .version = "1", .peers = {peer}}}));
   loop_.run_posted();
   ASSERT_EQ(network_.attempts_at("b:1"), 1U);
   network_.link("b:1").close("refused");

@@ -34,7 +34,8 @@ class SessionBench : public testing::Test {
   }
 
   void put(const std::string& text, Duration timeout = Duration::seconds(5)) {
-    session_->propose(text, loop_.now() + timeout, [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
+    session_->propose(text, loop_.now() + timeout,
+                      [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
     loop_.run_posted();
   }
   void get(const std::string& text, Duration timeout = Duration::seconds(5),

@@ -129,7 +129,8 @@ class Gathering : public std::enable_shared_from_this<Gathering> {
     if (reply.error.code == Code::ok && status != nullptr) {
       asked_[address] = true;
       for (const net::PeerStatus& peer : status->peers) {
-        rows_.push_back({.peer = peer.peer, .host = status->host, .version = status->version, .error = {}, .status = peer});
+        rows_.push_back(
+            {.peer = peer.peer, .host = status->host, .version = status->version, .error = {}, .status = peer});
         for (const raft::Member& member : peer.membership.members) {
           const auto parsed = net::parse_peer(member.peer);
           if (!parsed) continue;

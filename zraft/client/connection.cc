@@ -34,7 +34,8 @@ void LightSession::Connection::close(const Error& why) {
 }
 
 Result<> LightSession::Connection::greet(node::FrameKind kind, const SharedBytes& body) {
-  if (kind != node::FrameKind::hello) return fail(Code::corrupt, host_ + " does not begin with a hello: is it a zraftd?");
+  if (kind != node::FrameKind::hello)
+    return fail(Code::corrupt, host_ + " does not begin with a hello: is it a zraftd?");
   const auto theirs = net::decode_hello(*body);
   if (!theirs) return fail(theirs.error().code, host_ + " sent a bad " + theirs.error().text);
   if (theirs->role != net::Hello::Role::host) return fail(Code::wrong_owner, host_ + " is not a host");

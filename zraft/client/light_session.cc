@@ -292,7 +292,8 @@ void LightSession::on_deadline(std::uint64_t id, const Request& request) {
   }
   const bool was_heard = request.refusals > 0;
   end(id, was_heard ? Code::timeout : Code::all_failed,
-      (was_heard ? "not done in time; the last answer was: " : "no host could be reached in time; the last failure was: ") +
+      (was_heard ? "not done in time; the last answer was: "
+                 : "no host could be reached in time; the last failure was: ") +
           request.last_failure.text + "; nothing was changed");
 }
 

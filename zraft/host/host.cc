@@ -102,7 +102,8 @@ Result<> Host::start() {
   };
   mesh_ = std::make_unique<net::PeerMesh>(
       seams_.loop, seams_.network,
-      net::MeshSettings{.name = options_.name, .queue_bytes_max = options_.link_queue_bytes_max}, random.fork(), on_link);
+      net::MeshSettings{.name = options_.name, .queue_bytes_max = options_.link_queue_bytes_max}, random.fork(),
+      on_link);
   for (const CatalogueEntry& entry : catalogue_) {
     const auto found = log->groups.find(entry.group_id);
     if (found == log->groups.end()) {
@@ -112,7 +113,8 @@ Result<> Host::start() {
     }
     if (Result<> good = check(entry, found->second); !good) return good;
   }
-  for (const CatalogueEntry& entry : catalogue_) run_peer(entry, std::move(log->groups.extract(entry.group_id).mapped()));
+  for (const CatalogueEntry& entry : catalogue_)
+    run_peer(entry, std::move(log->groups.extract(entry.group_id).mapped()));
   // What is left is of creations that did not finish, or that were undone.
   for (const auto& [group, recovered] : log->groups) wal_->end_group(group, [](const Result<>&) {});
 

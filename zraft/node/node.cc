@@ -145,8 +145,9 @@ void Node::apply(const std::vector<raft::Record>& records) {
   for (const raft::Record& record : records) {
     // The checksum was made where the command entered the cluster: what was damaged since goes no further (I41).
     if (!record.is_intact()) {
-      return stop({Code::corrupt, "entry " + std::to_string(record.index().value) +
-                                      " was damaged in memory: check this machine's memory, then start the host again"});
+      return stop(
+          {Code::corrupt, "entry " + std::to_string(record.index().value) +
+                              " was damaged in memory: check this machine's memory, then start the host again"});
     }
     Bytes result = record.type() == raft::EntryType::command ? apply_one(record) : Bytes{};
     if (stopped_) return;
