@@ -95,7 +95,9 @@ class Grammar {
     cas->add_flag("--absent", words_.is_absent, "Write NEW if there is no such key now.");
     auto* scan = app_.add_subcommand("scan", "Prints keys that start with PREFIX, and their values, in order.");
     scan->add_option("PREFIX", words_.key, "'' is every key.")->required();
-    scan->add_option("--limit", words_.limit, "No more than so many; 0: all.")->capture_default_str();
+    scan->add_option("--limit", words_.limit, "No more than so many; 0: all.")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
     add_stale(scan);
     auto* count = app_.add_subcommand("count", "Prints how many keys start with PREFIX.");
     count->add_option("PREFIX", words_.key, "'' is every key.")->required();
@@ -199,7 +201,10 @@ std::variant<Command, Instead> parse(std::vector<std::string> arguments, const s
   } catch (const CLI::CallForVersion& version_asked) {
     return Instead{std::string(version_asked.what()) + "\n"};
   } catch (const CLI::ParseError& error) {
-    return refusal(error.what());
+    const std::vector<std::string> strangers = grammar.app().remaining();
+    const bool is_named = !grammar.app().get_subcommands().empty();
+    if (is_named) return refusal(error.what());
+    return refusal(strangers.empty() ? "no command is given" : "there is no command " + strangers.front());
   }
   const std::string name = grammar.chosen();
   Words& words = grammar.words();

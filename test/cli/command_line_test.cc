@@ -112,8 +112,8 @@ TEST_F(CommandLineTest, ReadsTimeoutOutputAndTheBench) {
 }
 
 TEST_F(CommandLineTest, RefusesWhatCannotBeAndSaysWhere) {
-  is_refused({}, "subcommand");
-  is_refused({"fetch", "k"}, "fetch");
+  is_refused({}, "no command is given");
+  is_refused({"fetch", "k"}, "there is no command fetch");
   is_refused({"put", "k"}, "VALUE");
   is_refused({"put", "k", "v", "w"}, "w");
   is_refused({"put", "", "v"}, "a key cannot be empty");
