@@ -12,7 +12,7 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/zraftConfig.cmake.in $
 # Before 1.0 a minor version may change an interface.
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/zraftConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/zraftConfig.cmake ${CMAKE_BINARY_DIR}/zraftConfigVersion.cmake DESTINATION ${package})
-foreach(program zraftd zraft)
+foreach(program zraftd zraft-cli)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   endif()

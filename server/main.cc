@@ -62,8 +62,7 @@ int run(server::Settings settings) {
   if (ended) {
     log(host::LogLevel::info, "zraftd stops");
   } else {
-    log(host::LogLevel::error, "zraftd ends, because it can keep nothing any more: " + ended.error().text +
-                                   ". What was acknowledged before is safe; mend the disk and start it again");
+    log(host::LogLevel::error, "zraftd ends, because its disk failed: " + ended.error().text);
   }
   (*started)->stop();
   return ended ? 0 : exit_failed;

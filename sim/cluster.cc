@@ -106,6 +106,7 @@ void Cluster::create_groups() {
                                     .group_id = groups_[g]->id,
                                     .backend = "memory",
                                     .self = member_id(g, i),
+                                    .peer = membership.find(member_id(g, i))->peer,
                                     .membership = membership};
       SimHost& host = *hosts_[i];
       world_.at(world_.now(), host.process(), EventKind::task, 0, [this, &host, &started, request] {
@@ -261,7 +262,7 @@ std::string Cluster::state_of(const Group& group) const {
       text += "down\n";
       continue;
     }
-    const net::PeerStatus status = peer->status();
+    const net::PeerStatus status = peer->status(world_.now());
     text += status.role + ", leader " + status.leader + ", term " + std::to_string(status.term.value) + ", last " +
             std::to_string(status.last.value) + ", durable " + std::to_string(status.durable.value) + ", commit " +
             std::to_string(status.commit.value) + ", applied " + std::to_string(status.applied.value) + "\n";

@@ -45,11 +45,9 @@ void Nemesis::repeat(Duration every, Fault fault) {
 
 void Nemesis::rest() {
   is_resting_ = true;
-  fabric_.set_blocked({});
   NetworkSettings good;
   good.give_up_after = Duration::seconds(1);
-  fabric_.set_settings(good);
-  fabric_.drop_late_frames();
+  fabric_.heal(good);
   for (const auto& host : hosts_) {
     world_.resume(host->id());
     host->disk().set_settings({});
@@ -67,7 +65,7 @@ SimHost* Nemesis::leader() {
   raft::Term newest;
   for (const auto& host : hosts_) {
     if (!host->is_up()) continue;
-    for (const auto& [id, group] : host->host()->groups()) {
+    for (const auto& [key, group] : host->host()->peers()) {
       const raft::Core& core = group->node().core();
       if (!core.is_leader() || core.term() <= newest) continue;
       found = host.get();

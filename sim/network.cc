@@ -53,6 +53,20 @@ void Fabric::set_blocked(const std::vector<Blocked>& blocked) {
   }
 }
 
+void Fabric::heal(const NetworkSettings& good) {
+  settings_ = good;
+  set_blocked({});
+  ++era_;
+  for (const auto& [id, wire] : wires_) {
+    for (std::size_t side = 0; side < 2; ++side) {
+      End& end = wire->ends[side];
+      if (end.is_told || end.telling.value == 0) continue;
+      world_.cancel(std::exchange(end.telling, {}));
+      tell(id, side, draw_between(random_, {}, good.give_up_after), {Code::io, "the connection was reset"});
+    }
+  }
+}
+
 void Fabric::reset_one() {
   if (wires_.empty()) return;
   auto chosen = wires_.begin();
@@ -322,9 +336,8 @@ void Fabric::break_wire(WireId id, const std::string& why) {
 
 void Fabric::tell(WireId id, std::size_t side, Duration delay, Error why) {
   End& end = find(id)->ends[side];
-  if (end.is_told || end.is_telling) return;
-  end.is_telling = true;
-  world_.after(delay, end.process, EventKind::frame, id, [this, id, side, why = std::move(why)] {
+  if (end.is_told || end.telling.value != 0) return;
+  end.telling = world_.after(delay, end.process, EventKind::frame, id, [this, id, side, why = std::move(why)] {
     Wire* wire = find(id);
     if (wire == nullptr) return;
     wire->ends[side].is_told = true;

@@ -71,8 +71,10 @@ class Fabric {
   Fabric(World& world, NetworkSettings settings) : world_(world), random_(world.fork()), settings_(settings) {}
 
   void set_settings(const NetworkSettings& settings) { settings_ = settings; }
-  // Peer frames that are under way are lost: what is late can keep an election from ending as long as it is late.
-  void drop_late_frames() { ++era_; }
+  // From now on the network is as `good` says. Peer frames under way are lost, because what is late can keep an
+  // election from ending as long as it is late. Who waits to learn that a link is dead learns it soon: that his peer
+  // is back does not shorten such a wait by itself, no more than it does with TCP.
+  void heal(const NetworkSettings& good);
   [[nodiscard]] const NetworkCounts& counts() const { return counts_; }
 
   // Shown each peer frame as it is sent, before anything happens to it. It must change nothing.
@@ -112,7 +114,7 @@ class Fabric {
     Process process;
     SimLink* link = nullptr;  // null: none yet, or destroyed
     bool is_told = false;     // that the wire is dead
-    bool is_telling = false;
+    EventId telling;        // it will be
     // What this end sent and the other has not got:
     Instant in_order_until;     // nothing sent from now on may come before this
     Instant line_free_at;

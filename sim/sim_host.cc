@@ -77,7 +77,8 @@ void SimHost::end(Ending ending) {
 
 void SimHost::look() {
   if (!is_up() || !world_.is_alive(process_)) return;
-  for (const auto& [id, group] : host_->groups()) {
+  for (const auto& [key, group] : host_->peers()) {
+    const raft::GroupId id = key.first;
     const auto found = ghosts_.find(id);
     if (found == ghosts_.end()) continue;
     const raft::NodeId self = group->entry().self;
@@ -91,8 +92,8 @@ void SimHost::look() {
 
 const host::Group* SimHost::group(raft::GroupId id) const {
   if (host_ == nullptr) return nullptr;
-  const auto found = host_->groups().find(id);
-  return found == host_->groups().end() ? nullptr : found->second.get();
+  const auto found = host_->peers().lower_bound({id, {}});
+  return found == host_->peers().end() || found->first.first != id ? nullptr : found->second.get();
 }
 
 void SimHost::on_event(const host::CatalogueEntry& peer, const raft::Event& event) {

@@ -69,7 +69,10 @@ listens_or_died() {
 
 # Shows the command as one would type it, then runs it.
 run() {
-  printf '$ zraft %s\n' "$*"
+  local word
+  printf '$ zraft'
+  for word; do [[ $word == *[[:space:]]* ]] && printf ' "%s"' "$word" || printf ' %s' "$word"; done
+  printf '\n'
   "$bin/zraft" "$@"
 }
 

@@ -64,7 +64,7 @@ TEST(Decoder, GivesZerosAfterAFailure) {
 }
 
 TEST(Decoder, KnowsOnlyTwoBooleans) {
-  Decoder in(Bytes("\x02"));
+  Decoder in(BytesView("\x02"));
   static_cast<void>(in.boolean());
   EXPECT_TRUE(in.failed());
 }

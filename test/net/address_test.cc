@@ -12,7 +12,8 @@ namespace zraft::net {
 namespace {
 
 TEST(Address, IsAHostAndAPort) {
-  for (const char* text : {"localhost:7000", "10.0.0.1:1", "a-b_c.example.com:65535", "[::1]:80", "[fe80::1.2.3.4]:0"}) {
+  for (const char* text :
+       {"localhost:7000", "10.0.0.1:1", "a-b_c.example.com:65535", "[::1]:80", "[fe80::1.2.3.4]:0"}) {
     const auto address = parse_address(text);
     ASSERT_TRUE(address.has_value()) << text;
     EXPECT_EQ(to_text(*address), text);
@@ -21,9 +22,10 @@ TEST(Address, IsAHostAndAPort) {
 }
 
 TEST(Address, RefusesEverythingElse) {
-  for (const char* text : {"", ":", ":1", "host", "host:", "host:x", "host:-1", "host:+1", "host: 1", "host:65536", "host:99999",
-                           "host:100000", "host:00", "host:080", "ho st:1", "host/x:1", "::1:80", "[]:1", "[g::]:1", "[::1:1",
-                           "::1]:1", "[host]:1", "h@ost:1", "h\n:1"}) {
+  for (const char* text :
+       {"",        ":",          ":1",         "host",        "host:",   "host:x",   "host:-1", "host:+1",
+        "host: 1", "host:65536", "host:99999", "host:100000", "host:00", "host:080", "ho st:1", "host/x:1",
+        "::1:80",  "[]:1",       "[g::]:1",    "[::1:1",      "::1]:1",  "[host]:1", "h@ost:1", "h\n:1"}) {
     const auto address = parse_address(text);
     ASSERT_FALSE(address.has_value()) << text;
     EXPECT_EQ(address.error().code, Code::bad_request);

@@ -69,7 +69,9 @@ struct FakeLink {
   std::size_t queued = 0;
 
   void open() { handler->on_open(); }
-  void bring(node::FrameKind kind, Bytes body) { handler->on_frame(kind, std::make_shared<const Bytes>(std::move(body))); }
+  void bring(node::FrameKind kind, Bytes body) {
+    handler->on_frame(kind, std::make_shared<const Bytes>(std::move(body)));
+  }
   void close(const std::string& why) { handler->on_closed({Code::io, why}); }
 };
 

@@ -121,7 +121,8 @@ TEST_F(PeerMeshTest, TwoMembersAtOneAddressAreOneLink) {
 
 TEST_F(PeerMeshTest, MembersOfOneProcessReachEachOtherWithoutALink) {
   std::vector<raft::Message> got;
-  auto other = mesh_->transport_for(group, NodeId{2}, [&](raft::Message message) { got.push_back(std::move(message)); });
+  auto other =
+      mesh_->transport_for(group, NodeId{2}, [&](raft::Message message) { got.push_back(std::move(message)); });
   const auto both = members({{self, "a@a:1"}, {NodeId{2}, "b@a:1"}});
   transport_->connect(both);
   other->connect(both);
@@ -277,7 +278,8 @@ TEST_F(PeerMeshTest, TellsOnceWhyALinkIsDownAndWhenItIsUp) {
   agree(b());
   EXPECT_TRUE(mesh_->links().at(0).is_up);
   b().close("refused");
-  EXPECT_EQ(events_, (std::vector<std::string>{"b:1 down: refused", "b:1 down: timed out", "b:1 up", "b:1 down: refused"}));
+  EXPECT_EQ(events_,
+            (std::vector<std::string>{"b:1 down: refused", "b:1 down: timed out", "b:1 up", "b:1 down: refused"}));
 }
 
 TEST_F(PeerMeshTest, AMemberWithoutAUsableAddressIsLeftOut) {

@@ -51,7 +51,8 @@ Record command(std::uint64_t index, BytesView payload) {
 }
 
 Bytes message(std::uint64_t term, raft::Body body) {
-  return join(encode(PeerFrame{group, {.from = NodeId{1}, .to = NodeId{3}, .term = Term{term}, .body = std::move(body)}}));
+  return join(
+      encode(PeerFrame{group, {.from = NodeId{1}, .to = NodeId{3}, .term = Term{term}, .body = std::move(body)}}));
 }
 
 Bytes request(RequestBody body) { return encode(Request{.id = 77, .timeout_ms = 1500, .body = std::move(body)}); }
@@ -69,7 +70,8 @@ Bytes frame(node::FrameKind kind, Bytes body) {
 std::vector<Sample> hellos() {
   return {
       {"host", encode(Hello{.role = Hello::Role::host, .name = "n1"})},
-      {"client", encode(Hello{.version = 9, .version_oldest = 3, .role = Hello::Role::client, .features = 5, .name = ""})},
+      {"client",
+       encode(Hello{.version = 9, .version_oldest = 3, .role = Hello::Role::client, .features = 5, .name = ""})},
   };
 }
 
@@ -82,7 +84,8 @@ std::vector<Sample> messages() {
       {"request_vote", message(5, raft::RequestVote{.last = at(4, 9), .transfer = true})},
       {"vote", message(5, raft::Vote{.granted = true})},
       {"append_empty", message(5, raft::Append{.previous = at(4, 9), .commit = Index{8}, .entries = {}})},
-      {"append_one", message(2, raft::Append{.previous = at(1, 5), .commit = Index{5}, .entries = {command(6, "set x")}})},
+      {"append_one",
+       message(2, raft::Append{.previous = at(1, 5), .commit = Index{5}, .entries = {command(6, "set x")}})},
       {"append_more", message(2, raft::Append{.previous = at(1, 5),
                                               .commit = Index{5},
                                               .entries = {command(6, ""), membership, command(8, Bytes(300, 'x'))}})},

@@ -40,7 +40,8 @@ class NetworkTest : public ::testing::Test {
     loop_.on_loop([&] {
       stop();
       network_ = std::make_unique<AsioNetwork>(*loop_, settings);
-      auto listener = network_->listen("127.0.0.1:0", [this](std::unique_ptr<node::Link> link) { accept(std::move(link)); });
+      auto listener =
+          network_->listen("127.0.0.1:0", [this](std::unique_ptr<node::Link> link) { accept(std::move(link)); });
       ASSERT_TRUE(listener.has_value()) << listener.error().text;
       listener_ = *std::move(listener);
       address_ = listener_->address();

@@ -236,7 +236,8 @@ void CoreCluster::complete_write(NodeId id, WriteId which) {
 void CoreCluster::partition(const std::vector<std::vector<std::uint64_t>>& sides) {
   cuts_.clear();
   const auto side_of = [&](NodeId id) {
-    return std::ranges::find_if(sides, [id](const auto& side) { return std::ranges::find(side, id.value) != side.end(); });
+    return std::ranges::find_if(
+        sides, [id](const auto& side) { return std::ranges::find(side, id.value) != side.end(); });
   };
   for (const NodeId a : ids()) {
     for (const NodeId b : ids()) {

@@ -233,6 +233,25 @@ TEST_F(NetworkTest, TellsTheOtherSideOfAKilledProcessButNotOfALossOfPower) {
   EXPECT_EQ(there_.heard_, "closed ");
 }
 
+// 1. A host loses power. 2. Another one sends to it, and waits long for an acknowledgement. 3. The host is back, which
+// ends that wait no sooner. 4. All is healed: an hour in which nobody was heard must not outlast that.
+TEST_F(NetworkTest, LetsNobodyWaitLongForADeadLinkOnceAllIsHealed) {
+  fabric_.set_settings({.give_up_after = Duration::seconds(3'600)});
+  connect();
+  world_.kill(server_);
+  fabric_.on_end(server_, Ending::power_lost);
+  listener_.reset();
+  send(here_, FrameKind::peer, "lost");
+  server_ = world_.start(a_, 0);
+  fabric_.power_on(a_);
+  send(here_, FrameKind::peer, "lost as well");
+  run(Duration::seconds(100));
+  EXPECT_EQ(here_.heard_, "open ");
+  fabric_.heal({.give_up_after = Duration::seconds(1)});
+  run(Duration::seconds(1));
+  EXPECT_EQ(here_.heard_, "open closed ");
+}
+
 TEST_F(NetworkTest, BreaksALinkThatCarriedADamagedFrame) {
   connect();
   NetworkSettings bad;

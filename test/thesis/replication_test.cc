@@ -176,7 +176,9 @@ TEST(Thesis_3_5, ConflictingEntriesAreOverwrittenWithTheLeaders) {
                         Case{at(1, 1), {4, 4}, {1, 4, 4}}}) {
     OneCore bench({.log = {1, 1, 2, 3}, .hard_state = {{3}, {}}});
     std::vector<Record> entries;
-    for (const std::uint64_t term : c.entries) entries.push_back(entry(term, c.previous.index.value + 1 + entries.size()));
+    for (const std::uint64_t term : c.entries) {
+      entries.push_back(entry(term, c.previous.index.value + 1 + entries.size()));
+    }
     bench.append(2, 4, c.previous, entries);
     EXPECT_EQ(bench.log_terms(), c.after);
   }
@@ -220,7 +222,9 @@ TEST(Thesis_3_5, LogsConvergeWithoutSpecialAction) {
     Terms mine = shared;
     Terms other = shared;
     for (std::uint64_t n = random.below(10); n > 0; --n) mine.push_back(2 * ((mine.back() + random.below(3)) / 2) + 20);
-    for (std::uint64_t n = random.below(10); n > 0; --n) other.push_back(2 * ((other.back() + random.below(3)) / 2) + 11);
+    for (std::uint64_t n = random.below(10); n > 0; --n) {
+      other.push_back(2 * ((other.back() + random.below(3)) / 2) + 11);
+    }
     std::ranges::sort(mine);
     std::ranges::sort(other);
     CoreCluster cluster(cluster_of(3, seed));

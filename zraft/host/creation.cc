@@ -19,6 +19,11 @@ namespace {
 
 constexpr std::size_t name_bytes_max = 128;
 constexpr std::uint64_t entries_of_a_new_group_max = 64;
+constexpr std::size_t undone_max = 1'000;
+
+// Of a StartPeer, an UndoPeer, a DestroyPeer.
+PeerKey key_of(const auto& body) { return {body.group_id, body.self}; }
+PeerKey key_of_entry(const CatalogueEntry& entry) { return {entry.group_id, entry.self}; }
 
 net::Reply reply_of(Error error) { return {.id = 0, .error = std::move(error), .leader = {}, .body = {}}; }
 net::Reply reply_of(const Result<>& result) { return reply_of(result ? Error{} : result.error()); }
@@ -45,9 +50,10 @@ bool is_in_use(const raft::LogWindow& log) {
 
 Result<> check_name(const std::string& group) {
   const auto is_allowed = [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != '"' && c != '\\'; };
-  if (!group.empty() && group.size() <= name_bytes_max && std::all_of(group.begin(), group.end(), is_allowed)) return {};
-  return fail(Code::bad_request, "\"" + group.substr(0, name_bytes_max) +
-                                     "\" is no name for a group: take 1 to 128 visible ASCII characters without / \" \\");
+  const bool is_short = !group.empty() && group.size() <= name_bytes_max;
+  if (is_short && std::ranges::all_of(group, is_allowed)) return {};
+  return fail(Code::bad_request, "\"" + group.substr(0, name_bytes_max) + "\" is no name for a group: take 1 to 128 " +
+                                     "visible ASCII characters without / \" \\");
 }
 
 }  // namespace
@@ -65,15 +71,15 @@ Result<> Host::check_new(const CatalogueEntry& entry) const {
     if (other.group != entry.group) return false;
     return other.group_id != entry.group_id || other.peer == entry.peer || other.self == entry.self;
   };
+  if (std::ranges::any_of(creating_.starting, is_in_the_way)) {
+    return fail(Code::busy, "host " + options_.name + " is just starting a peer of a group " + entry.group +
+                                ": try again when that has ended");
+  }
   if (const auto other = std::ranges::find_if(catalogue_, is_in_the_way); other != catalogue_.end()) {
     return fail(Code::already_present,
                 "host " + options_.name + " already has " + other->peer + " of a group " + entry.group +
                     (other->is_removed ? ", which was removed from it: destroy what is left of it first"
                                        : ": take another name, or other hosts"));
-  }
-  if (std::ranges::any_of(starting_, is_in_the_way)) {
-    return fail(Code::busy, "host " + options_.name + " is just starting a peer of a group " + entry.group +
-                                ": try again when that has ended");
   }
   return {};
 }
@@ -102,6 +108,10 @@ void Host::on(net::StartPeer&& body, Instant, Answer answer) {
     const CatalogueEntry& known = found->second->entry();
     if (known.group == body.group && known.peer == body.peer) return answer(reply_of(Error{}));
   }
+  if (std::ranges::find(creating_.undone, key_of(body)) != creating_.undone.end()) {
+    return answer(reply_of({Code::conflict, "this creation of the group " + body.group +
+                                                " was undone: create it anew"}));
+  }
   const CatalogueEntry entry{.group = body.group,
                              .group_id = body.group_id,
                              .backend = body.backend,
@@ -109,55 +119,75 @@ void Host::on(net::StartPeer&& body, Instant, Answer answer) {
                              .peer = body.peer,
                              .log = {random_.next()}};
   if (Result<> good = check_new(entry); !good) return answer(reply_of(good));
-  starting_.push_back(entry);
+  creating_.starting.push_back(entry);
   raft::Recovered first = first_state(body);
   wal_->start_group(entry.log, first.base, first.entries, first.hard_state,
-                    [this, life = lifetime_.watch(), entry, first, answer = std::move(answer)](Result<> written) mutable {
+                    [this, life = lifetime_.watch(), entry, first, answer = std::move(answer)](auto written) mutable {
                       if (life.is_over()) return;
                       if (written) return enter_in_catalogue(entry, std::move(first), std::move(answer));
-                      std::erase(starting_, entry);
                       answer(reply_of(written));
+                      end_start(entry);
                     });
 }
 
 void Host::enter_in_catalogue(const CatalogueEntry& entry, raft::Recovered first, Answer answer) {
   catalogue_.push_back(entry);
   save_catalogue([this, entry, first = std::move(first), answer = std::move(answer)](Result<> saved) mutable {
-    std::erase(starting_, entry);
     if (saved) {
       say(LogLevel::info, "group " + entry.group + ": " + entry.peer + " was created");
       run_peer(entry, std::move(first));
     } else {
-      // Which catalogue is on the disk is not known: so the log keeps the group, and the next start decides.
+      // Which catalogue is on the disk is not known: so the log keeps the group, and the next start decides, unless it
+      // is undone before.
       std::erase(catalogue_, entry);
+      creating_.doubtful.push_back(entry);
     }
     answer(reply_of(saved));
+    end_start(entry);
   });
 }
 
-void Host::on(net::UndoPeer&& body, Instant deadline, Answer answer) {
-  const auto found = peers_.find({body.group_id, body.self});
-  if (found == peers_.end()) return answer(reply_of(Error{}));
-  if (is_in_use(found->second->node().core().log())) {
+void Host::end_start(const CatalogueEntry& entry) {
+  std::erase(creating_.starting, entry);
+  for (auto& [body, answer] : std::exchange(creating_.undoing, {})) on(std::move(body), {}, std::move(answer));
+}
+
+// Whoever creates a group may tire of waiting for StartPeer and undo it. Then it is undone whether it was carried out,
+// is being carried out, or comes only now, over another link: else its name would be taken for good.
+void Host::on(net::UndoPeer&& body, Instant, Answer answer) {
+  const PeerKey key = key_of(body);
+  if (std::ranges::find(creating_.starting, key, key_of_entry) != creating_.starting.end()) {
+    creating_.undoing.emplace_back(std::move(body), std::move(answer));
+    return;
+  }
+  if (const auto found = peers_.find(key);
+      found != peers_.end() && is_in_use(found->second->node().core().log())) {
     return answer(reply_of({Code::conflict, "the group " + body.group + " is in use: it was not undone"}));
   }
-  on(net::DestroyPeer{body.group, body.group_id, body.self}, deadline, std::move(answer));
+  if (creating_.undone.size() == undone_max) creating_.undone.erase(creating_.undone.begin());
+  creating_.undone.push_back(key);
+  destroy(key, std::move(answer));
 }
 
-void Host::on(net::DestroyPeer&& body, Instant, Answer answer) {
-  const auto found = std::ranges::find_if(catalogue_, [&body](const CatalogueEntry& entry) {
-    return entry.group_id == body.group_id && entry.self == body.self;
-  });
-  if (found == catalogue_.end()) return answer(reply_of(Error{}));
-  const CatalogueEntry entry = *found;
-  peers_.erase({entry.group_id, entry.self});
-  catalogue_.erase(found);
+void Host::on(net::DestroyPeer&& body, Instant, Answer answer) { destroy(key_of(body), std::move(answer)); }
+
+// Nothing is there: that is as good.
+void Host::destroy(PeerKey key, Answer answer) {
+  const auto known = std::ranges::find(catalogue_, key, key_of_entry);
+  const auto doubtful = std::ranges::find(creating_.doubtful, key, key_of_entry);
+  if (known == catalogue_.end() && doubtful == creating_.doubtful.end()) return answer(reply_of(Error{}));
+  const CatalogueEntry entry = known == catalogue_.end() ? *doubtful : *known;
+  peers_.erase(key);
+  std::erase(catalogue_, entry);
   // The log forgets it after the catalogue: the other way round, a crash between the two leaves a catalogue that names
   // a group that the log does not hold, and that is refused at the next start.
   save_catalogue([this, entry, answer = std::move(answer)](Result<> saved) mutable {
     if (saved) {
       say(LogLevel::info, "group " + entry.group + ": " + entry.peer + " and its data were destroyed");
+      std::erase(creating_.doubtful, entry);
       wal_->end_group(entry.log, [](const Result<>&) {});
+    } else if (std::ranges::find(creating_.doubtful, entry) == creating_.doubtful.end()) {
+      creating_.doubtful.push_back(entry);
     }
     answer(reply_of(saved));
   });
@@ -183,21 +213,22 @@ void Host::retire(PeerKey key) {
 
 // One save at a time; those who ask meanwhile share the next one.
 void Host::save_catalogue(Saved done) {
-  savers_.push_back(std::move(done));
-  if (!is_saving_) save_once();
+  creating_.savers.push_back(std::move(done));
+  if (!creating_.is_saving) save_once();
 }
 
 void Host::save_once() {
-  is_saving_ = true;
+  creating_.is_saving = true;
   auto saved = std::make_shared<Result<>>();
   const auto work = [&files = seams_.files, bytes = encode(catalogue_), saved] {
     *saved = write_catalogue(files, bytes);
   };
-  seams_.worker.run(work, [this, life = lifetime_.watch(), saved, served = std::exchange(savers_, {})]() mutable {
+  auto served = std::exchange(creating_.savers, {});
+  seams_.worker.run(work, [this, life = lifetime_.watch(), saved, served = std::move(served)]() mutable {
     if (life.is_over()) return;
-    is_saving_ = false;
+    creating_.is_saving = false;
     for (Saved& done : served) done(*saved);
-    if (!savers_.empty() && !is_saving_) save_once();
+    if (!creating_.savers.empty() && !creating_.is_saving) save_once();
   });
 }
 

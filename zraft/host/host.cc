@@ -102,7 +102,8 @@ Result<> Host::start() {
   };
   mesh_ = std::make_unique<net::PeerMesh>(
       seams_.loop, seams_.network,
-      net::MeshSettings{.name = options_.name, .queue_bytes_max = options_.link_queue_bytes_max}, random_.fork(), on_link);
+      net::MeshSettings{.name = options_.name, .queue_bytes_max = options_.link_queue_bytes_max}, random_.fork(),
+      on_link);
   if (Result<> running = run_catalogue(std::move(log->groups)); !running) return running;
 
   auto listener = seams_.network.listen(options_.listen, [this](std::unique_ptr<node::Link> link) {

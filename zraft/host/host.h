@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "zraft/base/random.h"
@@ -130,6 +131,8 @@ class Host {
   void on(net::DestroyPeer&& body, Instant deadline, Answer answer);
   [[nodiscard]] Result<> check_new(const CatalogueEntry& entry) const;
   void enter_in_catalogue(const CatalogueEntry& entry, raft::Recovered first, Answer answer);
+  void end_start(const CatalogueEntry& entry);
+  void destroy(PeerKey key, Answer answer);
   void save_catalogue(Saved done);
   void save_once();
   void retire(PeerKey key);
@@ -140,10 +143,15 @@ class Host {
   const LogSink log_sink_;
   Watcher* const watcher_;
   Catalogue catalogue_;
-  Catalogue starting_;  // whose start is under way
   Random random_;
-  std::vector<Saved> savers_;          // wait for the next save of the catalogue
-  bool is_saving_ = false;
+  struct Creating {
+    Catalogue starting;           // peers whose start is under way
+    Catalogue doubtful;           // in the log, and perhaps in the catalogue on the disk
+    std::vector<PeerKey> undone;  // newest last: what still comes of their start is refused
+    std::vector<std::pair<net::UndoPeer, Answer>> undoing;  // wait until a start has ended
+    std::vector<Saved> savers;                              // wait for the next save of the catalogue
+    bool is_saving = false;
+  } creating_;
   bool has_failed_ = false;
   std::unique_ptr<storage::Wal> wal_;
   std::unique_ptr<net::PeerMesh> mesh_;

@@ -38,7 +38,8 @@ Result<> Host::Inbound::take(node::FrameKind kind, const SharedBytes& body) {
   }
   const bool is_host = theirs_->role == net::Hello::Role::host;
   if (kind == node::FrameKind::request && !is_host) return serve(body);
-  if (kind != node::FrameKind::peer || !is_host) return fail(Code::corrupt, "it sent a frame that does not belong here");
+  if (kind != node::FrameKind::peer || !is_host)
+    return fail(Code::corrupt, "it sent a frame that does not belong here");
   const auto frame = net::decode_peer_frame(body);
   if (!frame) return fail(frame);
   host_.route(*frame);
@@ -61,11 +62,12 @@ Result<> Host::Inbound::serve(const SharedBytes& body) {
   if (!request) return fail(request);
   const std::uint64_t id = request->id;
   if (under_way_ >= host_.options_.requests_per_link_max) {
-    answer({.id = id,
-            .error = {Code::busy, "too many requests of this link are under way (requests_per_link_max is " +
-                                      std::to_string(host_.options_.requests_per_link_max) + "): wait for answers first"},
-            .leader = {},
-            .body = {}});
+    answer(
+        {.id = id,
+         .error = {Code::busy, "too many requests of this link are under way (requests_per_link_max is " +
+                                   std::to_string(host_.options_.requests_per_link_max) + "): wait for answers first"},
+         .leader = {},
+         .body = {}});
     return {};
   }
   ++under_way_;

@@ -14,7 +14,8 @@ constexpr std::uint32_t timeout_ms_max = 3'600'000;  // nobody waits longer than
 
 net::Reply refusal(Error error) { return {.id = 0, .error = std::move(error), .leader = {}, .body = {}}; }
 
-// What a node said, in the words of the wire. The group may be gone by the time of the answer, its leader's name with it.
+// What a node said, in the words of the wire. The group may be gone by the time of the answer, its leader's name with
+// it.
 net::Reply reply_of(node::Reply from, const Group* group) {
   net::Reply reply{.id = 0, .error = std::move(from.error), .leader = {}, .body = {}};
   if (reply.error.code == Code::ok) {

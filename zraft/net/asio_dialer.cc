@@ -86,7 +86,8 @@ void AsioDialer::Attempt::try_next() {
   socket_.close(error);
   socket_.open(endpoint.protocol(), error);
   if (error) return finish(failed(error.message()));
-  socket_.async_connect(endpoint, [self = shared_from_this()](std::error_code failure) { self->on_connected(failure); });
+  socket_.async_connect(endpoint,
+                        [self = shared_from_this()](std::error_code failure) { self->on_connected(failure); });
 }
 
 void AsioDialer::Attempt::on_connected(std::error_code error) {

@@ -79,7 +79,8 @@ void AsioLoop::Impl::run_posted() {
 void AsioLoop::Impl::arm() {
   if (timers.empty() || alarm_at <= timers.begin()->first.first) return;
   alarm_at = timers.begin()->first.first;
-  alarm.expires_at(Clock::time_point(std::chrono::duration_cast<Clock::duration>(std::chrono::nanoseconds(alarm_at.ns))));
+  alarm.expires_at(
+      Clock::time_point(std::chrono::duration_cast<Clock::duration>(std::chrono::nanoseconds(alarm_at.ns))));
   alarm.async_wait([this](const std::error_code& error) {
     if (!error) run_timers();
   });

@@ -391,8 +391,8 @@ Result<std::unique_ptr<node::Listener>> AsioNetwork::listen(const std::string& a
   if (!endpoint) return fail(endpoint);
   auto acceptor = std::make_shared<Acceptor>(shared_, std::move(accept));
   if (const std::error_code error = acceptor->listen(*endpoint)) {
-    return fail(Code::io, "cannot listen at " + address + ": " + error.message() + "; choose an address of this machine " +
-                              "and a port that no other process listens at");
+    return fail(Code::io, "cannot listen at " + address + ": " + error.message() +
+                              "; choose an address of this machine " + "and a port that no other process listens at");
   }
   wanted->port = acceptor->port();
   acceptor->wait();

@@ -43,6 +43,9 @@ class FrameReader {
   // Errors: corrupt, unsupported (another version of the layout), too_large. After one, every call gives it again.
   [[nodiscard]] Result<std::optional<Frame>> take(BytesView& input);
 
+  // What the frame that is under way occupies.
+  [[nodiscard]] std::size_t memory() const { return body_.capacity(); }
+
  private:
   [[nodiscard]] Result<> read_header();
 

@@ -73,7 +73,7 @@ struct StartPeer {
   std::string peer;
   raft::Membership membership;
 };
-// Undoes a StartPeer of a creation that could not finish. Nothing happens if that peer is not here.
+// Undoes a StartPeer of a creation that could not finish; one that is under way or comes later is refused from then on.
 struct UndoPeer {
   std::string group;
   raft::GroupId group_id;

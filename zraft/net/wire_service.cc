@@ -205,7 +205,8 @@ void take(Decoder& from, Data& body) { body.data = from.bytes(); }
 void take(Decoder& from, Status& body) {
   body.host = take_text(from);
   body.version = take_text(from);
-  // The count is bounded by the bytes at hand, but a PeerStatus in memory is bigger than its encoding: grow as they come.
+  // The count is bounded by the bytes at hand, but a PeerStatus in memory is bigger than its encoding: grow as they
+  // come.
   for (std::size_t left = from.count(peer_status_min); left > 0 && !from.failed(); --left) {
     take(from, body.peers.emplace_back());
   }

@@ -45,6 +45,18 @@ Reply refusal_of(const raft::Refused& refused, const raft::Config& config) {
   }
 }
 
+// The one place where user code may throw (W-29).
+template <class Call>
+auto guarded(Call call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const std::exception& thrown) {
+    return fail(Code::bad_request, std::string("the state machine threw: ") + thrown.what());
+  } catch (...) {
+    return fail(Code::bad_request, "the state machine threw something that is no std::exception");
+  }
+}
+
 }  // namespace
 
 Node::Node(Seams seams, Options options, raft::Recovered recovered)
@@ -66,7 +78,7 @@ void Node::receive(raft::Message message) {
 }
 
 void Node::propose(Bytes data, Instant deadline, Done done) {
-  if (Result<> admitted = seams_.machine.admit(data); !admitted) {
+  if (Result<> admitted = guarded([&] { return seams_.machine.admit(data); }); !admitted) {
     Reply reply = refusal(admitted.error().code, std::move(admitted.error().text));
     seams_.loop.post([done = std::move(done), reply = std::move(reply)]() mutable { done(std::move(reply)); });
     return;
@@ -77,7 +89,8 @@ void Node::propose(Bytes data, Instant deadline, Done done) {
 
 void Node::query(Bytes data, ReadMode mode, Instant deadline, Done done) {
   Asked asked{.done = std::move(done), .deadline = deadline, .query = std::move(data), .term = {}, .is_read = true};
-  if (mode == ReadMode::stale && !stopped_) {
+  if (mode == ReadMode::stale) {
+    if (!admits(asked)) return;
     // Not before this call returns: through the queue of what waits for an index that is applied already.
     reads_.emplace(core_.applied(), std::move(asked));
     want_turn();
@@ -100,18 +113,22 @@ void Node::transfer(std::optional<raft::NodeId> target, Instant deadline, Done d
   if (id.value != 0) inputs_.emplace_back(raft::Transfer{id, target});
 }
 
-// Notes who asked. An id of 0: refused, and told so.
-raft::RequestId Node::ask(Asked asked) {
+// False: refused, and told so.
+bool Node::admits(Asked& asked) {
   std::optional<Reply> refused;
   if (stopped_) {
     refused = refusal(Code::stopped, stopped_->text);
   } else if (asked_.size() + accepted_.size() + reads_.size() >= options_.requests_max) {
     refused = refusal(Code::busy, "too many requests are under way (requests_max): try again later");
   }
-  if (refused) {
-    seams_.loop.post([done = std::move(asked.done), reply = std::move(*refused)]() mutable { done(std::move(reply)); });
-    return {};
-  }
+  if (!refused) return true;
+  seams_.loop.post([done = std::move(asked.done), reply = std::move(*refused)]() mutable { done(std::move(reply)); });
+  return false;
+}
+
+// Notes who asked. An id of 0: refused, and told so.
+raft::RequestId Node::ask(Asked asked) {
+  if (!admits(asked)) return {};
   const raft::RequestId id{++last_request_};
   asked_.emplace(id, std::move(asked));
   want_turn();
@@ -174,8 +191,9 @@ void Node::apply(const std::vector<raft::Record>& records) {
   for (const raft::Record& record : records) {
     // The checksum was made where the command entered the cluster: what was damaged since goes no further (I41).
     if (!record.is_intact()) {
-      return stop({Code::corrupt, "entry " + std::to_string(record.index().value) +
-                                      " was damaged in memory: check this machine's memory, then start the host again"});
+      return stop(
+          {Code::corrupt, "entry " + std::to_string(record.index().value) +
+                              " was damaged in memory: check this machine's memory, then start the host again"});
     }
     Bytes result = record.type() == raft::EntryType::command ? apply_one(record) : Bytes{};
     if (stopped_) return;
@@ -185,23 +203,19 @@ void Node::apply(const std::vector<raft::Record>& records) {
   if (!records.empty()) core_.step(seams_.loop.now(), raft::Applied{records.back().index()});
 }
 
-// The one place where user code may throw (W-29).
 Bytes Node::apply_one(const raft::Record& record) {
-  std::string what;
-  try {
+  Result<Bytes> result = guarded([&]() -> Result<Bytes> {
     return seams_.machine.apply({.index = record.index(), .time = record.time(), .data = record.payload()}).result;
-  } catch (const std::exception& thrown) {
-    what = thrown.what();
-  } catch (...) {
-    what = "something that is no std::exception";
-  }
-  stop({Code::stopped, "the state machine threw at index " + std::to_string(record.index().value) + ": " + what +
+  });
+  if (result) return std::move(*result);
+  stop({Code::stopped, "at index " + std::to_string(record.index().value) + " " + result.error().text +
                            "; mend it and start the host again"});
   return {};
 }
 
-// Whoever proposed for that index learns what became of it: an entry of another term there means that his never was
-// applied and never will be.
+// Whoever proposed for that index learns what became of it: an entry of another term, committed there, means that his
+// never was applied and never will be. Before that nobody can know: an entry that was overwritten here may still be
+// committed by a member that has it (P43). So two of this node's own may wait for one index.
 void Node::settle(raft::Index index, raft::Term term, Bytes result) {
   while (!accepted_.empty() && accepted_.begin()->first <= index) {
     auto asked = accepted_.extract(accepted_.begin());
@@ -224,10 +238,6 @@ void Node::take(const raft::Answer& answer) {
   Asked& asked = found.mapped();
   if (const auto* accepted = std::get_if<raft::Accepted>(&answer)) {
     asked.term = accepted->position.term;
-    // An older proposal of this node for the same place was overwritten while this node did not lead.
-    if (auto older = accepted_.extract(accepted->position.index); !older.empty()) {
-      older.mapped().done(refusal(Code::not_leader, "another leader took the place in the log; it was not applied"));
-    }
     accepted_.emplace(accepted->position.index, std::move(asked));
   } else if (const auto* ready = std::get_if<raft::ReadReady>(&answer)) {
     asked.by_lease = ready->by_lease;
@@ -247,7 +257,7 @@ void Node::answer_reads() {
 }
 
 void Node::answer_query(Asked asked) {
-  auto answer = seams_.machine.query(asked.query);
+  auto answer = guarded([&] { return seams_.machine.query(asked.query); });
   // P39: the process may have been paused between the look at the clock and the look at the data.
   if (asked.by_lease && !core_.has_lease(seams_.loop.now())) {
     asked.by_lease = false;

@@ -118,6 +118,7 @@ class Node {
   void sweep();
   void arm_sweep();
   void stop(Error why);
+  [[nodiscard]] bool admits(Asked& asked);
   [[nodiscard]] raft::RequestId ask(Asked asked);
 
   Seams seams_;
@@ -127,7 +128,7 @@ class Node {
   bool turn_is_wanted_ = false;
   std::uint64_t last_request_ = 0;
   std::map<raft::RequestId, Asked> asked_;        // the core has not answered yet
-  std::map<raft::Index, Asked> accepted_;         // proposals that have a place in the log
+  std::multimap<raft::Index, Asked> accepted_;    // proposals that have a place in the log
   std::multimap<raft::Index, Asked> reads_;       // wait until that index is applied
   std::optional<Instant> timer_at_;
   TimerId timer_;

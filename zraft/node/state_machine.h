@@ -36,13 +36,14 @@ class StateMachine {
   virtual Applied apply(const Command& command) = 0;
 
   // Asked at the leader before a command enters the log; an error refuses it, and nothing happens. Here belong limits
-  // that are settings of one process: apply must not know them, because two members may differ in them (P67).
+  // that are settings of one process: apply must not know them, because two members may differ in them (P67). Throws:
+  // it is refused with those words.
   [[nodiscard]] virtual Result<> admit(BytesView command) const {
     static_cast<void>(command);
     return {};
   }
 
-  // Reads, changes nothing. Errors: bad_request if the bytes are no query of this machine.
+  // Reads, changes nothing. Errors: bad_request if the bytes are no query of this machine. Throws: like bad_request.
   [[nodiscard]] virtual Result<Queried> query(BytesView query) const = 0;
 };
 

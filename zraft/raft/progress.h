@@ -3,7 +3,8 @@
 // What a leader knows of one other member, and how fast it may send to it. Optimistic (pipelined) replication, thesis
 // 10.2.1: in `replicate`, entries go out one after the other without waiting, bounded by a window; a rejection falls
 // back to `probe`, one message at a time, until the logs are found to agree.
-// Laws: match < next; match only rises; the window is bounded; in `probe` at most one message with entries is under way.
+// Laws: match < next; match only rises; the window is bounded; in `probe` at most one message with entries is under
+// way.
 #pragma once
 
 #include <cstddef>

@@ -89,7 +89,8 @@ Result<Record> Record::parse(std::shared_ptr<const void> owner, BytesView bytes)
   }
   record->bytes_ = bytes.substr(0, record_header_size + length);
   record->owner_ = std::move(owner);
-  if (!record->is_intact()) return fail(Code::corrupt, at(record->position_) + ": the checksum of the payload is wrong");
+  if (!record->is_intact())
+    return fail(Code::corrupt, at(record->position_) + ": the checksum of the payload is wrong");
   return record;
 }
 

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The only file that sees the JSON library.
+#include "cli/output.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+namespace zraft::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+// RFC 4648, chapter 4.
+std::string base64(BytesView bytes) {
+  static constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t at = 0; at < bytes.size(); at += 3) {
+    std::uint32_t group = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+      group = group << 8 | (at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0U);
+    }
+    for (std::size_t i = 0; i < 4; ++i) {
+      out += at + i <= bytes.size() ? digits[group >> (18 - 6 * i) & 63] : '=';
+    }
+  }
+  return out;
+}
+
+bool is_utf8(const Bytes& bytes) {
+  try {
+    (void)Json(bytes).dump();
+    return true;
+  } catch (const Json::type_error&) {
+    return false;
+  }
+}
+
+void set(Json& json, const std::string& name, const Bytes& bytes) {
+  if (is_utf8(bytes)) {
+    json[name] = bytes;
+  } else {
+    json[name + "_base64"] = base64(bytes);
+  }
+}
+
+std::string number(std::uint64_t value) { return std::to_string(value); }
+double milliseconds(Duration duration) { return static_cast<double>(duration.ns) / 1e6; }
+std::string decimals(double value, int places) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", places, value);
+  return text;
+}
+
+// Why this member does not serve; empty: it does.
+std::string problem_of(const client::MemberStatus& row) {
+  return row.error.code == Code::ok ? row.status.problem : row.error.text;
+}
+
+}  // namespace
+
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max({widths[i], row[i].size(), std::size_t{1}});
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string cell = row[i].empty() ? "-" : row[i];
+      out += cell;
+      if (i + 1 < row.size()) out += std::string(widths[i] - cell.size() + 2, ' ');
+    }
+    out += "\n";
+  }
+  return out;
+}
+
+std::string scan_text(const std::vector<machines::KeyValue>& items) {
+  std::string out;
+  for (const machines::KeyValue& item : items) out += item.key + "\t" + item.value + "\n";
+  return out;
+}
+
+std::string status_table(const std::vector<client::MemberStatus>& rows) {
+  std::vector<std::vector<std::string>> lines{
+      {"PEER", "GROUP", "ROLE", "TERM", "FIRST", "LAST", "COMMIT", "APPLIED", "LOG_BYTES", "PROBLEM"}};
+  for (const client::MemberStatus& row : rows) {
+    if (row.error.code != Code::ok) {
+      lines.push_back({row.peer, "", "unreachable", "", "", "", "", "", "", problem_of(row)});
+      continue;
+    }
+    const net::PeerStatus& peer = row.status;
+    lines.push_back({row.peer, peer.group, peer.role, number(peer.term.value), number(peer.first.value),
+                     number(peer.last.value), number(peer.commit.value), number(peer.applied.value),
+                     number(peer.log_bytes), problem_of(row)});
+  }
+  return table(lines);
+}
+
+std::string bench_table(const BenchResult& result) {
+  return table({{"OPERATIONS", "ERRORS", "PER_SECOND", "P50_MS", "P90_MS", "P99_MS", "P99.9_MS", "MAX_MS"},
+                {number(result.operations), number(result.errors), decimals(result.per_second, 0),
+                 decimals(milliseconds(result.p50), 3), decimals(milliseconds(result.p90), 3),
+                 decimals(milliseconds(result.p99), 3), decimals(milliseconds(result.p99_9), 3),
+                 decimals(milliseconds(result.longest), 3)}});
+}
+
+std::string done_json(const machines::Done& done) {
+  return line_of({{"done", true}, {"version", done.version}, {"existed", done.existed}});
+}
+
+std::string conflict_json(const machines::Conflict& conflict) {
+  Json json{{"done", false}, {"exists", conflict.actual.has_value()}};
+  if (conflict.actual) set(json, "actual", *conflict.actual);
+  return line_of(json);
+}
+
+std::string get_json(const Bytes& key, const machines::Found* found) {
+  Json json{{"exists", found != nullptr}};
+  set(json, "key", key);
+  if (found != nullptr) {
+    set(json, "value", found->value);
+    json["version"] = found->version;
+  }
+  return line_of(json);
+}
+
+std::string scan_json(const std::vector<machines::KeyValue>& items, bool more) {
+  Json list = Json::array();
+  for (const machines::KeyValue& item : items) {
+    Json one;
+    set(one, "key", item.key);
+    set(one, "value", item.value);
+    one["version"] = item.version;
+    list.push_back(std::move(one));
+  }
+  return line_of({{"more", more}, {"items", std::move(list)}});
+}
+
+std::string count_json(std::uint64_t count) { return line_of({{"count", count}}); }
+
+std::string created_json(const client::NewGroup& group) {
+  return line_of({{"group", group.name}, {"backend", group.backend}, {"peers", group.peers}});
+}
+
+std::string status_json(const std::vector<client::MemberStatus>& rows) {
+  Json list = Json::array();
+  for (const client::MemberStatus& row : rows) {
+    Json one{{"peer", row.peer}};
+    if (row.error.code == Code::ok) {
+      const net::PeerStatus& peer = row.status;
+      one.update({{"group", peer.group},
+                  {"group_id", number(peer.group_id.value)},
+                  {"backend", peer.backend},
+                  {"host", row.host},
+                  {"version", row.version},
+                  {"role", peer.role},
+                  {"leader", peer.leader},
+                  {"term", peer.term.value},
+                  {"first", peer.first.value},
+                  {"last", peer.last.value},
+                  {"durable", peer.durable.value},
+                  {"commit", peer.commit.value},
+                  {"applied", peer.applied.value},
+                  {"log_bytes", peer.log_bytes}});
+    } else {
+      one["role"] = "unreachable";
+    }
+    if (const std::string problem = problem_of(row); !problem.empty()) one["problem"] = problem;
+    list.push_back(std::move(one));
+  }
+  return line_of({{"members", std::move(list)}});
+}
+
+std::string bench_json(const BenchResult& result) {
+  return line_of({{"operations", result.operations},
+                  {"errors", result.errors},
+                  {"per_second", result.per_second},
+                  {"p50_ms", milliseconds(result.p50)},
+                  {"p90_ms", milliseconds(result.p90)},
+                  {"p99_ms", milliseconds(result.p99)},
+                  {"p99_9_ms", milliseconds(result.p99_9)},
+                  {"max_ms", milliseconds(result.longest)}});
+}
+
+std::string error_json(const Error& error) {
+  return line_of({{"error", name_of(error.code)}, {"text", error.text}});
+}
+
+}  // namespace zraft::cli

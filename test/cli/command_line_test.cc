@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The grammar: what each command becomes, and what is refused with which words.
+#include "cli/command_line.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace zraft::cli {
+namespace {
+
+Bytes from_stdin() { return Bytes("from\nstdin\0", 11); }
+
+class CommandLineTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ::unsetenv("ZRAFT_HOSTS");
+    ::unsetenv("ZRAFT_GROUP");
+  }
+  void TearDown() override { SetUp(); }
+
+  // With hosts given by the environment, so that a test is about the rest.
+  static std::variant<Command, Instead> parsed(std::vector<std::string> arguments) {
+    ::setenv("ZRAFT_HOSTS", "a:1,b:2", 1);
+    return parse(std::move(arguments), "9.9", from_stdin);
+  }
+  static Command command(std::vector<std::string> arguments) {
+    auto asked = parsed(std::move(arguments));
+    if (auto* instead = std::get_if<Instead>(&asked)) ADD_FAILURE() << instead->text;
+    return std::get<Command>(std::move(asked));
+  }
+  template <class T>
+  static T action(std::vector<std::string> arguments) {
+    return std::get<T>(command(std::move(arguments)).action);
+  }
+  static void is_refused(std::vector<std::string> arguments, const std::string& words) {
+    const auto asked = parsed(std::move(arguments));
+    const auto* instead = std::get_if<Instead>(&asked);
+    ASSERT_NE(instead, nullptr) << "taken, although " << words;
+    EXPECT_EQ(instead->status, Exit::usage);
+    EXPECT_NE(instead->text.find(words), std::string::npos) << instead->text;
+  }
+};
+
+TEST_F(CommandLineTest, ReadsEveryCommandOnKeys) {
+  EXPECT_EQ(action<Put>({"put", "k", "v"}).key, "k");
+  EXPECT_EQ(action<Put>({"put", "k", "v"}).value, "v");
+  EXPECT_EQ(action<Put>({"put", "k", ""}).value, "");
+  EXPECT_EQ(action<Get>({"get", "k"}).key, "k");
+  EXPECT_FALSE(action<Get>({"get", "k"}).is_stale);
+  EXPECT_TRUE(action<Get>({"get", "k", "--stale"}).is_stale);
+  EXPECT_EQ(action<Delete>({"del", "k"}).key, "k");
+  EXPECT_EQ(action<Scan>({"scan", ""}).prefix, "");
+  EXPECT_EQ(action<Scan>({"scan", "p", "--limit", "7"}).limit, 7U);
+  EXPECT_EQ(action<Count>({"count", "p"}).prefix, "p");
+  EXPECT_TRUE(std::holds_alternative<Status>(command({"status"}).action));
+}
+
+TEST_F(CommandLineTest, ReadsBothKindsOfCas) {
+  const auto swap = action<Compare>({"cas", "k", "old", "new"});
+  EXPECT_EQ(swap.expected, "old");
+  EXPECT_EQ(swap.value, "new");
+  const auto first = action<Compare>({"cas", "--absent", "k", "new"});
+  EXPECT_EQ(first.expected, std::nullopt);
+  EXPECT_EQ(first.value, "new");
+  is_refused({"cas", "k", "new"}, "cas takes KEY OLD NEW");
+  is_refused({"cas", "--absent", "k", "old", "new"}, "cas takes KEY OLD NEW");
+}
+
+TEST_F(CommandLineTest, TakesAValueFromStdinForADash) {
+  EXPECT_EQ(action<Put>({"put", "k", "-"}).value, from_stdin());
+  EXPECT_EQ(action<Compare>({"cas", "k", "old", "-"}).value, from_stdin());
+}
+
+TEST_F(CommandLineTest, TakesWordsThatBeginWithADashAfterTwoDashes) {
+  const auto put = action<Put>({"put", "--", "-k", "-5"});
+  EXPECT_EQ(put.key, "-k");
+  EXPECT_EQ(put.value, "-5");
+}
+
+TEST_F(CommandLineTest, KnowsWhereToGoFromTheEnvironmentAndBetterFromFlags) {
+  EXPECT_EQ(command({"status"}).hosts, (std::vector<std::string>{"a:1", "b:2"}));
+  EXPECT_EQ(command({"--hosts", "c:3,d:4", "status"}).hosts, (std::vector<std::string>{"c:3", "d:4"}));
+  EXPECT_EQ(command({"status"}).group, "kv");
+  ::setenv("ZRAFT_GROUP", "other", 1);
+  EXPECT_EQ(command({"status"}).group, "other");
+  EXPECT_EQ(command({"status", "--group", "third"}).group, "third") << "flags may come after the command";
+}
+
+TEST_F(CommandLineTest, CreatesAtTheHostsOfThePeersWhenNoOtherIsNamed) {
+  const auto asked = parse({"create", "g", "n1@h1:1", "n2@h2:2", "--backend", "memory"}, "9.9", from_stdin);
+  const auto& create = std::get<Command>(asked);
+  EXPECT_EQ(create.hosts, (std::vector<std::string>{"h1:1", "h2:2"}));
+  EXPECT_EQ(create.group, "g");
+  EXPECT_EQ(std::get<Create>(create.action).group.peers, (std::vector<std::string>{"n1@h1:1", "n2@h2:2"}));
+  EXPECT_EQ(std::get<Create>(create.action).group.backend, "memory");
+}
+
+TEST_F(CommandLineTest, ReadsTimeoutOutputAndTheBench) {
+  const Command given = command({"--timeout", "0.5", "--output", "json", "bench", "--clients", "3", "--connections",
+                                 "2", "--value-bytes", "10", "--keys", "5", "--seconds", "1.5", "--op", "mixed"});
+  EXPECT_EQ(given.timeout, Duration::milliseconds(500));
+  EXPECT_EQ(given.format, Format::json);
+  const auto& bench = std::get<Bench>(given.action);
+  EXPECT_EQ(bench.clients, 3U);
+  EXPECT_EQ(bench.connections, 2U);
+  EXPECT_EQ(bench.value_bytes, 10U);
+  EXPECT_EQ(bench.keys, 5U);
+  EXPECT_EQ(bench.length, Duration::milliseconds(1500));
+  EXPECT_EQ(bench.op, Bench::Op::mixed);
+}
+
+TEST_F(CommandLineTest, RefusesWhatCannotBeAndSaysWhere) {
+  is_refused({}, "no command is given");
+  is_refused({"fetch", "k"}, "there is no command fetch");
+  is_refused({"put", "k"}, "VALUE");
+  is_refused({"put", "k", "v", "w"}, "w");
+  is_refused({"put", "", "v"}, "a key cannot be empty");
+  is_refused({"get", "k", "--fast"}, "--fast");
+  is_refused({"scan", "p", "--limit", "-1"}, "--limit");
+  is_refused({"status", "--timeout", "0"}, "--timeout");
+  is_refused({"status", "--output", "xml"}, "--output");
+  is_refused({"bench", "--clients", "0"}, "--clients");
+  is_refused({"bench", "--op", "del"}, "--op");
+  is_refused({"create", "g", "no-peer"}, "no-peer");
+  is_refused({"status", "--hosts", "nowhere"}, "nowhere");
+}
+
+TEST_F(CommandLineTest, NeedsToKnowANode) {
+  const auto asked = parse({"status"}, "9.9", from_stdin);
+  EXPECT_NE(std::get<Instead>(asked).text.find("ZRAFT_HOSTS"), std::string::npos);
+}
+
+TEST_F(CommandLineTest, HelpsAndTellsItsVersion) {
+  EXPECT_EQ(std::get<Instead>(parsed({"--version"})).text, "zraft 9.9\n");
+  const auto help = std::get<Instead>(parsed({"--help"}));
+  EXPECT_EQ(help.status, Exit::done);
+  for (const char* name : {"create", "put", "get", "del", "cas", "scan", "count", "status", "bench", "Exit status"}) {
+    EXPECT_NE(help.text.find(name), std::string::npos) << name;
+  }
+  EXPECT_NE(std::get<Instead>(parsed({"cas", "--help"})).text.find("--absent"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace zraft::cli

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See admin.h. Each operation is an object that lives until its answer is given.
+#include "zraft/client/admin.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+namespace zraft::client {
+namespace {
+
+// --- creation ---
+
+class Creation : public std::enable_shared_from_this<Creation> {
+ public:
+  Creation(LightSession& session, NewGroup group, Instant deadline, std::move_only_function<void(Result<>)> done)
+      : session_(session), group_(std::move(group)), deadline_(deadline), done_(std::move(done)) {}
+
+  void start(Random random) {
+    group_id_.value = random.next() | 1;
+    std::vector<raft::Member> members;
+    for (const std::string& peer : group_.peers) {
+      const auto parsed = net::parse_peer(peer);
+      if (!parsed) return finish(fail(parsed));
+      members.push_back({{random.next() | 1}, peer});
+    }
+    membership_ = raft::membership_of(std::move(members));
+    if (auto good = membership_.valid(); !good) return finish(std::move(good));
+    check();
+  }
+
+ private:
+  using Then = std::function<void()>;
+
+  [[nodiscard]] static std::string address_of(const raft::Member& member) {
+    return net::parse_peer(member.peer)->address;
+  }
+
+  // Asks every member's host the same, and goes on when all have answered.
+  template <class BodyOf>
+  void ask_all(const std::vector<raft::Member>& members, BodyOf body_of, Instant deadline, Then then) {
+    auto left = std::make_shared<std::size_t>(members.size());
+    for (const raft::Member& member : members) {
+      session_.ask(address_of(member), body_of(member), deadline,
+                   [self = shared_from_this(), member, left, then](const net::Reply& reply) {
+                     self->note(member, reply.error);
+                     if (--*left == 0) then();
+                   });
+    }
+  }
+
+  void note(const raft::Member& member, const Error& error) {
+    if (error.code == Code::ok) return;
+    failed_.push_back(member);
+    if (!first_error_) first_error_ = Error{error.code, member.peer + ": " + error.text};
+  }
+
+  void check() {
+    ask_all(
+        membership_.members,
+        [this](const raft::Member& member) { return net::CheckPeer{group_.name, member.peer, group_.backend}; },
+        deadline_, [this] {
+          if (first_error_) return finish(std::unexpected(*first_error_));
+          start_peers();
+        });
+  }
+
+  void start_peers() {
+    ask_all(
+        membership_.members,
+        [this](const raft::Member& member) {
+          return net::StartPeer{group_.name, group_id_, group_.backend, member.id, member.peer, membership_};
+        },
+        deadline_, [this] {
+          if (!first_error_) return finish({});
+          undo();
+        });
+  }
+
+  // One whose answer did not come may have started as well.
+  void undo() {
+    const Error why = *std::exchange(first_error_, std::nullopt);
+    failed_.clear();
+    ask_all(
+        membership_.members,
+        [this](const raft::Member& member) { return net::UndoPeer{group_.name, group_id_, member.id}; },
+        deadline_ + Duration::seconds(2), [this, why] {
+          if (!first_error_) {
+            return finish(fail(why.code, why.text + "; the group was not created, and nothing is left of it"));
+          }
+          std::string left;
+          for (const raft::Member& member : failed_) left += (left.empty() ? "" : ", ") + member.peer;
+          finish(fail(why.code, why.text + "; the group was not created, but something may be left of it at " + left));
+        });
+  }
+
+  void finish(Result<> result) { std::exchange(done_, nullptr)(std::move(result)); }
+
+  LightSession& session_;
+  const NewGroup group_;
+  const Instant deadline_;
+  std::move_only_function<void(Result<>)> done_;
+  raft::GroupId group_id_;
+  raft::Membership membership_;
+  std::vector<raft::Member> failed_;
+  std::optional<Error> first_error_;
+};
+
+// --- status ---
+
+class Gathering : public std::enable_shared_from_this<Gathering> {
+ public:
+  Gathering(LightSession& session, std::string group, Instant deadline,
+            std::move_only_function<void(std::vector<MemberStatus>)> done)
+      : session_(session), group_(std::move(group)), deadline_(deadline), done_(std::move(done)) {}
+
+  void ask(const std::string& address) {
+    if (!asked_.emplace(address, false).second) return;
+    ++under_way_;
+    session_.ask(address, net::GetStatus{group_}, deadline_,
+                 [self = shared_from_this(), address](net::Reply reply) { self->take(address, std::move(reply)); });
+  }
+
+ private:
+  void take(const std::string& address, net::Reply reply) {
+    const auto* status = std::get_if<net::Status>(&reply.body);
+    if (reply.error.code == Code::ok && status != nullptr) {
+      asked_[address] = true;
+      for (const net::PeerStatus& peer : status->peers) {
+        rows_.push_back(
+            {.peer = peer.peer, .host = status->host, .version = status->version, .error = {}, .status = peer});
+        for (const raft::Member& member : peer.membership.members) {
+          const auto parsed = net::parse_peer(member.peer);
+          if (!parsed) continue;
+          named_[parsed->address].push_back(member.peer);
+          ask(parsed->address);
+        }
+      }
+    } else {
+      failures_[address] = reply.error;
+    }
+    if (--under_way_ == 0) finish();
+  }
+
+  void finish() {
+    for (const auto& [address, error] : failures_) {
+      auto& peers = named_[address];
+      std::ranges::sort(peers);
+      const auto again = std::ranges::unique(peers);
+      peers.erase(again.begin(), again.end());
+      if (peers.empty()) peers.push_back(address);
+      for (const std::string& peer : peers) {
+        rows_.push_back({.peer = peer, .host = {}, .version = {}, .error = error, .status = {}});
+      }
+    }
+    std::ranges::stable_sort(rows_, {}, [](const MemberStatus& row) { return std::pair(row.status.group, row.peer); });
+    std::exchange(done_, nullptr)(std::move(rows_));
+  }
+
+  LightSession& session_;
+  const std::string group_;
+  const Instant deadline_;
+  std::move_only_function<void(std::vector<MemberStatus>)> done_;
+  std::size_t under_way_ = 0;
+  std::map<std::string, bool> asked_;
+  std::map<std::string, Error> failures_;
+  std::map<std::string, std::vector<std::string>> named_;  // who lives at an address, by what memberships say
+  std::vector<MemberStatus> rows_;
+};
+
+}  // namespace
+
+void create_group(node::Loop& loop, LightSession& session, NewGroup group, Instant deadline, Random random,
+                  std::move_only_function<void(Result<>)> done) {
+  auto creation = std::make_shared<Creation>(session, std::move(group), deadline, std::move(done));
+  loop.post([creation, random] { creation->start(random); });
+}
+
+void gather_status(node::Loop& loop, LightSession& session, std::vector<std::string> hosts, std::string group,
+                   Instant deadline, std::move_only_function<void(std::vector<MemberStatus>)> done) {
+  auto gathering = std::make_shared<Gathering>(session, std::move(group), deadline, std::move(done));
+  loop.post([gathering, hosts = std::move(hosts)] {
+    for (const std::string& host : hosts) gathering->ask(host);
+  });
+}
+
+}  // namespace zraft::client

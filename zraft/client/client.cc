@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The session lives on the loop's thread: it is made, used and destroyed there. When the client ends, whatever has not
+// been answered is answered with `stopped`, so that no thread waits for ever.
+#include "zraft/client/client.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "zraft/client/blocking.h"
+#include "zraft/net/address.h"
+#include "zraft/net/asio_loop.h"
+#include "zraft/net/asio_network.h"
+
+namespace zraft::client {
+namespace {
+
+// Answers once: with what came, or, if it is dropped, that the client has stopped.
+class Once {
+ public:
+  explicit Once(Done done) : done_(std::move(done)) {}
+  Once(Once&& other) noexcept : done_(std::exchange(other.done_, nullptr)) {}
+  Once& operator=(Once&&) = delete;
+  ~Once() {
+    if (done_) done_({.error = {Code::stopped, "the client was stopped before the answer came"}, .data = {}});
+  }
+  void operator()(Outcome outcome) { std::exchange(done_, nullptr)(std::move(outcome)); }
+
+ private:
+  Done done_;
+};
+
+Result<Bytes> result_of(Outcome outcome) {
+  if (outcome.error.code != Code::ok) return std::unexpected(std::move(outcome.error));
+  return std::move(outcome.data);
+}
+
+}  // namespace
+
+struct Client::World {
+  std::unique_ptr<net::AsioLoop> loop;
+  std::unique_ptr<net::AsioNetwork> network;
+  std::unique_ptr<LightSession> session;
+  Settings settings;
+  Random random{0};
+  std::optional<net::LoopThread> thread;  // last, so it ends first
+
+  Duration bounded(Duration timeout) const { return std::clamp(timeout, Duration{1}, Duration::seconds(86'400)); }
+};
+
+Client::Client(std::unique_ptr<World> world) : world_(std::move(world)) {}
+
+Client::~Client() {
+  world_->thread.reset();
+  // The loop has ended: nothing runs at the same time any more.
+  world_->session.reset();
+}
+
+Result<std::unique_ptr<Client>> Client::connect(Settings settings) {
+  if (settings.hosts.empty()) return fail(Code::bad_request, "no hosts were given: name at least one \"host:port\"");
+  for (const std::string& host : settings.hosts) {
+    if (const auto address = net::parse_address(host); !address) return fail(address);
+  }
+  auto world = std::make_unique<World>();
+  auto loop = net::AsioLoop::open();
+  if (!loop) return fail(loop);
+  world->loop = std::move(*loop);
+  world->network = std::make_unique<net::AsioNetwork>(*world->loop);
+  world->settings = settings;
+  world->random = Random(seed_of_the_system());
+  world->session =
+      std::make_unique<LightSession>(*world->loop, *world->network, std::move(settings), world->random.fork());
+  auto thread = net::LoopThread::start(*world->loop);
+  if (!thread) return fail(thread);
+  world->thread.emplace(std::move(*thread));
+  return std::unique_ptr<Client>(new Client(std::move(world)));
+}
+
+// --- asynchronous ---
+
+void Client::post(std::move_only_function<void(LightSession&, node::Loop&)> task) {
+  world_->loop->post([world = world_.get(), task = std::move(task)]() mutable { task(*world->session, *world->loop); });
+}
+
+void Client::propose(Bytes command, Duration timeout, Done done) {
+  post([world = world_.get(), command = std::move(command), timeout, done = Once(std::move(done))](
+           LightSession& session, node::Loop& loop) mutable {
+    session.propose(std::move(command), loop.now() + world->bounded(timeout), std::move(done));
+  });
+}
+
+void Client::query(Bytes query, net::Consistency consistency, Duration timeout, Done done) {
+  post([world = world_.get(), query = std::move(query), consistency, timeout, done = Once(std::move(done))](
+           LightSession& session, node::Loop& loop) mutable {
+    session.query(std::move(query), consistency, loop.now() + world->bounded(timeout), std::move(done));
+  });
+}
+
+// --- blocking ---
+
+Result<Bytes> Client::propose(Bytes command, Duration timeout) {
+  Awaited<Outcome> answer;
+  propose(std::move(command), timeout, [&answer](Outcome outcome) { answer.give(std::move(outcome)); });
+  return result_of(answer.wait());
+}
+
+Result<Bytes> Client::query(Bytes query, Duration timeout, net::Consistency consistency) {
+  Awaited<Outcome> answer;
+  this->query(std::move(query), consistency, timeout, [&answer](Outcome outcome) { answer.give(std::move(outcome)); });
+  return result_of(answer.wait());
+}
+
+net::Reply Client::ask(const std::string& address, net::RequestBody body, Duration timeout) {
+  Awaited<net::Reply> answer;
+  post([&](LightSession& session, node::Loop& loop) {
+    session.ask(address, std::move(body), loop.now() + world_->bounded(timeout),
+                [&answer](net::Reply reply) { answer.give(std::move(reply)); });
+  });
+  return answer.wait();
+}
+
+Result<> Client::create_group(const NewGroup& group, Duration timeout) {
+  Awaited<Result<>> answer;
+  post([&](LightSession& session, node::Loop& loop) {
+    client::create_group(loop, session, group, loop.now() + world_->bounded(timeout), world_->random.fork(),
+                         [&answer](Result<> result) { answer.give(std::move(result)); });
+  });
+  return answer.wait();
+}
+
+std::vector<MemberStatus> Client::status(Duration timeout) {
+  Awaited<std::vector<MemberStatus>> answer;
+  post([&](LightSession& session, node::Loop& loop) {
+    gather_status(loop, session, world_->settings.hosts, world_->settings.group,
+                  loop.now() + world_->bounded(timeout),
+                  [&answer](std::vector<MemberStatus> rows) { answer.give(std::move(rows)); });
+  });
+  return answer.wait();
+}
+
+}  // namespace zraft::client

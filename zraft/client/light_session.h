@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The light session: a client of one group that knows some hosts, finds the leader, follows it when it changes, and
+// says what it knows of an outcome. Laws:
+//   - a write that was sent and not answered is never sent again: its outcome is unknown, and the caller is told so;
+//   - a write that was refused before anything happened, and every read, is tried again until its deadline;
+//   - every request is answered once, not before the call returns, and at its deadline or at most 10 ms later;
+//   - a host that failed is left alone for a while, the longer the more often it fails, with jitter.
+// Knows the world through Loop and Network only, so the simulator runs it. For programs with threads: client.h.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "zraft/base/random.h"
+#include "zraft/net/wire.h"
+#include "zraft/node/loop.h"
+#include "zraft/node/network.h"
+
+namespace zraft::client {
+
+struct Settings {
+  std::vector<std::string> hosts;  // "host:port"; one that lives is enough, the others are learned
+  std::string group = "kv";
+  std::string name = "client";  // for the logs of the hosts
+  // How long a host may stay silent before reads are asked elsewhere and it counts as failed.
+  Duration attempt_timeout = Duration::seconds(1);
+  Duration pause_min = Duration::milliseconds(20);  // before a host that failed is tried again
+  Duration pause_max = Duration::seconds(1);
+  std::size_t requests_max = 100'000;  // under way at once; beyond: busy
+  std::size_t queue_bytes_max = std::size_t{64} << 20;  // that a host has not taken in; beyond: busy
+};
+
+// `error.code` ok: done, and `data` is the state machine's answer. Else what is known:
+//   timeout_unknown_outcome   a write may or may not have been applied, or may be yet
+//   timeout, all_failed       it was not applied; nobody could be reached, or no leader was found, in time
+//   busy, too_large, stopped, not_found, bad_request, ...   refused, with the reason; it was not applied
+struct Outcome {
+  Error error;
+  Bytes data;
+};
+using Done = std::move_only_function<void(Outcome)>;
+
+class LightSession {
+ public:
+  // Requires: the loop and the network outlive it; hosts is not empty.
+  LightSession(node::Loop& loop, node::Network& network, Settings settings, Random random);
+  ~LightSession();  // what is under way is not answered any more
+  LightSession(const LightSession&) = delete;
+  LightSession& operator=(const LightSession&) = delete;
+
+  void propose(Bytes command, Instant deadline, Done done);
+  void query(Bytes query, net::Consistency consistency, Instant deadline, Done done);
+
+  // Asks one host, once. Error `timeout`: no answer in time; `all_failed`: it cannot be reached, or the link broke.
+  void ask(const std::string& address, net::RequestBody body, Instant deadline,
+           std::move_only_function<void(net::Reply)> done);
+
+  [[nodiscard]] const std::string& leader() const { return leader_; }  // its address; empty if not known
+  [[nodiscard]] std::size_t under_way() const { return requests_.size(); }
+
+ private:
+  class Connection;
+  struct Request {
+    net::RequestBody body;
+    Instant deadline;
+    std::move_only_function<void(net::Reply)> done;
+    bool is_write = false;
+    bool is_pinned = false;  // asked of one host, once
+    bool is_local = false;   // whichever host is asked may answer
+    bool is_out = false;     // sent to `host`, which has not answered
+    std::string host;
+    Instant sent;
+    std::size_t refusals = 0;   // in a row
+    std::size_t not_found = 0;  // hosts that do not have the group
+    Error last_failure;         // of the newest attempt
+  };
+
+  void begin(Request request);
+  void attempt(std::uint64_t id);
+  void send(std::uint64_t id, Connection& to);
+  void try_again(std::uint64_t id, Error why, Duration pause);
+  void end(std::uint64_t id, net::Reply reply);
+  void end(std::uint64_t id, Code code, std::string text);
+  void on_reply(const std::string& host, net::Reply reply);
+  void on_refusal(std::uint64_t id, Request& request, net::Reply reply);
+  void on_up(Connection& connection);
+  void on_lost(Connection& connection, const Error& why);
+  void follow(const std::string& host, const std::string& leader);
+  [[nodiscard]] Connection& connection(const std::string& host);
+  [[nodiscard]] bool is_usable(const std::string& host);
+  [[nodiscard]] std::string choose(const Request& request);
+  [[nodiscard]] Duration short_pause();
+  void arm_sweep();
+  void sweep();
+  void on_deadline(std::uint64_t id, const Request& request);
+  void on_silence(std::uint64_t id, Request& request);
+  void wake_waiting();
+
+  node::Loop& loop_;
+  node::Network& network_;
+  const Settings settings_;
+  Random random_;
+  std::vector<std::string> hosts_;  // the given ones, then those that were learned
+  std::size_t next_host_ = 0;
+  std::string leader_;
+  std::map<std::string, std::unique_ptr<Connection>> connections_;
+  std::uint64_t last_id_ = 0;
+  std::map<std::uint64_t, Request> requests_;
+  std::multimap<Instant, std::uint64_t> waiting_;  // to be tried again, and when
+  node::TimerId sweep_timer_;
+  node::Lifetime lifetime_;
+};
+
+}  // namespace zraft::client
