@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The laws that a whole cluster must keep, checked after every event, by an observer that sees all members at once
-// and forgets nothing over crashes. Numbers are those of docs/testing.md:
+// and forgets nothing over crashes. Numbers are those of docs/protocol.md:
 //   I1  one leader a term            I2  one vote a term, over restarts       I3  nothing is said that is not durable
 //   I4  nothing goes back            I5  log matching                         I6  what is committed never changes
 //   I7  committed: durable on a quorum   I8  by an entry of the leader's term   I9  no cut below the commit index

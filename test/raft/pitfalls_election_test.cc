@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Pitfalls P01 to P14: elections, terms and votes that went wrong in real systems. Each test is named after the
-// number in docs/testing.md, and fails when the rule is broken.
+// number in docs/protocol.md, and fails when the rule is broken.
 #include <gtest/gtest.h>
 
 #include "test/raft/one_core.h"
