@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What was weak in the Erlang library of the same name and must not be weak here, by the numbers of docs/protocol.md:
-// the consensus (W-30 to W-40, W-45, W-69), the replication (W-46 to W-50) and the log in memory (W-55). Where a pitfall P.. says the same,
-// these show it in a whole cluster.
+// the consensus (W-30 to W-40, W-45, W-69), the replication (W-46 to W-50) and the log in memory (W-55). Where a
+// pitfall P.. says the same, these show it in a whole cluster.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -310,7 +310,8 @@ TEST(WeakPoint, W50_NoAcknowledgementIsOverlooked) {
 // A member that has nothing of a long log gets it in messages of bounded size, and never more than its window ahead.
 TEST(WeakPoint, W55_AMemberThatIsFarBehindCatchesUpInBoundedSteps) {
   const ReplicationLimits limits{.append_bytes_max = 1000, .inflight_messages_max = 4, .inflight_bytes_max = 3000};
-  OneCore bench({.log = std::vector<std::uint64_t>(2000, 1), .hard_state = {{1}, {}}, .config = {.replication = limits}});
+  const std::vector<std::uint64_t> log(2000, 1);
+  OneCore bench({.log = log, .hard_state = {{1}, {}}, .config = {.replication = limits}});
   bench.lead();
   bench.receive(2, 2, AppendRejected{{2000}, at(0, 0)});
   Index held;
