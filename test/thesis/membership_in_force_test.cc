@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ongaro, "Consensus: Bridging Theory and Practice", chapter 4, sentence by sentence in our words, as far as it is about
-// which membership is in force and who is counted (4.1, 4.2.1, 4.3). Memberships are entries of the log like any
-// other.
+// Ongaro, "Consensus: Bridging Theory and Practice", chapter 4, sentence by sentence in our words: which membership is
+// in force and who is counted (4.1, 4.2.1, 4.3). Memberships are entries of the log like any other.
 #include <gtest/gtest.h>
 
 #include "test/raft/one_core.h"
