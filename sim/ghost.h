@@ -66,6 +66,7 @@ class Ghost {
   bool follow_log(raft::NodeId id, Member& member, const raft::Core& core);
   void check_recovery(raft::NodeId id, const Member& before, const raft::Core& core);
   void check_leader(raft::NodeId id, const Member& member, const raft::Core& core);
+  void check_completeness(raft::NodeId id, const Member& member);
   void check_commit(raft::NodeId id, const Member& member, const raft::Core& core);
   void check_quorum(raft::Index index, const raft::Core& core);
   void check_matching(raft::NodeId id, const Member& member, raft::Index index);
@@ -79,6 +80,7 @@ class Ghost {
   // What stands at a position, and the term of the entry before it: the same wherever it stands.
   std::map<std::pair<raft::Index, raft::Term>, std::pair<std::uint32_t, raft::Term>> entries_;
   std::vector<Entry> committed_;         // of index 1 and on
+  std::vector<raft::Term> committed_in_;  // of the member that was first seen to have it committed; never falls
   std::vector<std::uint64_t> fed_hash_;  // of the entries up to index 1 and on, by the first that applied it
   std::uint64_t truncations_ = 0;
   std::vector<std::string> broken_;
