@@ -131,8 +131,8 @@ void Cluster::check_creation() {
   for (const auto& host : hosts_) {
     const bool is_there = has_peer_of(*host->host(), extra_group);
     if (left_at != std::string::npos && why.find("@" + host->address(), left_at) != std::string::npos) continue;
-    expect(is_there == created_under_faults_->has_value(), "creation",
-           world_.name_of(host->id()) + (is_there ? " has a peer, although: " + why : " has no peer of what was created"));
+    const std::string what = is_there ? " has a peer, although: " + why : " has no peer of what was created";
+    expect(is_there == created_under_faults_->has_value(), "creation", world_.name_of(host->id()) + what);
   }
 }
 
@@ -317,7 +317,11 @@ void Cluster::count(RunResult& result) const {
     counts["terms with a leader"] += ghost.terms_led();
     counts["logs cut"] += ghost.truncations();
   }
+  for (const auto& [what, often] : nemesis_->counts()) {
+    if (what != "restarts") result.faults += often;
+  }
   const NetworkCounts& net = fabric_.counts();
+  result.faults += net.lost + net.repeated + net.late + net.replayed + net.corrupted + net.resets + net.refused;
   counts["frames"] = net.frames;
   counts["frames lost"] = net.lost;
   counts["frames blocked"] = net.blocked;
@@ -331,6 +335,7 @@ void Cluster::count(RunResult& result) const {
   counts["links given up"] = net.gave_up;
   for (const auto& host : hosts_) {
     const DiskCounts& disk = host->disk().counts();
+    result.faults += disk.stalls + disk.failures + disk.torn;
     counts["disk writes"] += disk.writes;
     counts["disk stalls"] += disk.stalls;
     counts["disk failures"] += disk.failures;

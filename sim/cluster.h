@@ -26,6 +26,7 @@ namespace zraft::sim {
 struct RunResult {
   std::vector<std::string> broken;  // laws, in words; empty: the seed passed
   std::uint64_t events = 0;
+  std::uint64_t faults = 0;
   std::uint64_t trace_hash = 0;
   Instant simulated;
   std::map<std::string, std::uint64_t> counts;  // what happened, by name (I52)
