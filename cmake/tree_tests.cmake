@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Tests of the tree as a whole: the layers and the style, that each header compiles alone, that the installed package
-# can be used by a program of another tree, and that the README's commands do what it says.
+# Tests of the tree as a whole: the layers and the style, what docs/protocol.md names, that each header compiles alone,
+# that the installed package can be used by a program of another tree, and that the README's commands do what it says.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
 add_test(NAME layers_test COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/test/layers_test.py)
+add_test(NAME protocol_test COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/test/protocol_test.py)
 
 # A source file of one line for each header: what does not compile alone does not compile here.
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}

@@ -19,7 +19,16 @@ constexpr std::uint64_t search_steps_max = 3'000'000;  // a key; about a second
 constexpr std::uint64_t safety_events_max = 150'000;    // of a busy cluster; more seeds find more than longer ones
 constexpr Duration glance = Duration::milliseconds(5);  // how often a condition of the whole is looked at
 
-raft::NodeId member_id(std::size_t group, std::size_t host) { return {(group + 1) * 100 + host + 1}; }
+constexpr const char* extra_group = "extra";  // that is created under faults
+
+bool has_peer_of(const host::Host& host, const std::string& group, raft::GroupId* id = nullptr) {
+  for (const auto& [key, peer] : host.peers()) {
+    if (peer->entry().group != group) continue;
+    if (id != nullptr) *id = key.first;
+    return true;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -31,13 +40,13 @@ Cluster::Cluster(const Scenario& scenario, World::Narrator narrator)
     hosts_.push_back(std::make_unique<SimHost>(world_, fabric_, ghosts_, id, scenario_.host));
     hosts_.back()->disk().set_settings({});
   }
-  Random random = world_.fork();
   for (std::size_t i = 0; i < scenario_.groups; ++i) {
     groups_.push_back(std::make_unique<Group>());
     groups_.back()->name = i == 0 ? "kv" : "kv" + std::to_string(i + 1);
-    groups_.back()->id = {random.next()};
-    ghosts_.emplace(groups_.back()->id, Ghost(true));
   }
+  std::vector<std::string> addresses;
+  for (const auto& host : hosts_) addresses.push_back(host->address());
+  operator_ = std::make_unique<Operator>(world_, fabric_, world_.add_host("operator"), std::move(addresses));
   nemesis_ = std::make_unique<Nemesis>(world_, fabric_, hosts_, scenario_.faults);
   world_.set_onlooker([this](HostId host) { on_event(host); });
   fabric_.set_tap([this](Process from, const SharedBytes& body) {
@@ -54,6 +63,7 @@ Cluster::Cluster(const Scenario& scenario, World::Narrator narrator)
 Cluster::~Cluster() {
   world_.set_onlooker({});
   for (const auto& group : groups_) group->clients.clear();
+  operator_.reset();
   hosts_.clear();
 }
 
@@ -66,7 +76,7 @@ void Cluster::on_event(HostId id) {
   SimHost& host = *hosts_[id.value - 1];
   host.look();
   nemesis_->tend(host);
-  for (const auto& group : groups_) gather(ghosts_.at(group->id), group->name);
+  for (auto& [group, ghost] : ghosts_) gather(ghost, std::to_string(group.value));
 }
 
 void Cluster::gather(Ghost& ghost, const std::string& group) {
@@ -92,34 +102,38 @@ void Cluster::run_for(Duration length) {
 }
 
 void Cluster::create_groups() {
-  std::size_t started = 0;
-  for (std::size_t g = 0; g < groups_.size(); ++g) {
-    std::vector<raft::Member> members;
-    for (std::size_t i = 0; i < hosts_.size(); ++i) {
-      members.push_back({member_id(g, i), "p" + std::to_string(i + 1) + "@" + hosts_[i]->address()});
-    }
-    const raft::Membership membership = raft::membership_of(std::move(members));
-    for (std::size_t i = 0; i < hosts_.size(); ++i) {
-      net::Request request;
-      request.timeout_ms = 10'000;
-      request.body = net::StartPeer{.group = groups_[g]->name,
-                                    .group_id = groups_[g]->id,
-                                    .backend = "memory",
-                                    .self = member_id(g, i),
-                                    .peer = membership.find(member_id(g, i))->peer,
-                                    .membership = membership};
-      SimHost& host = *hosts_[i];
-      world_.at(world_.now(), host.process(), EventKind::task, 0, [this, &host, &started, request] {
-        host.host()->serve(request, [this, &started](const net::Reply& reply) {
-          expect(reply.error.code == Code::ok, "creation", reply.error.text);
-          ++started;
-        });
-      });
+  for (const auto& group : groups_) {
+    std::optional<Result<>> created;
+    operator_->create(group->name, Duration::seconds(10), [&created](const Result<>& result) { created = result; });
+    run_until(Duration::seconds(20), [&] { return created.has_value(); });
+    if (!broken_.empty()) return;
+    if (!created) return expect(false, "creation", "it does not end");
+    if (!*created) return expect(false, "creation", created->error().text);
+    if (!has_peer_of(*hosts_.front()->host(), group->name, &group->id)) {
+      return expect(false, "creation", "the group " + group->name + " was created and is not there");
     }
   }
-  const std::size_t wanted = groups_.size() * hosts_.size();
-  const bool is_created = run_until(Duration::seconds(20), [&] { return started == wanted; });
-  if (broken_.empty()) expect(is_created, "creation", "not every peer was started in time");
+}
+
+void Cluster::try_creation() {
+  operator_->create(extra_group, scenario_.creation_patience,
+                    [this](const Result<>& result) { created_under_faults_ = result; });
+}
+
+// All or nothing, but for the hosts that the answer names.
+void Cluster::check_creation() {
+  const bool is_over = run_until(scenario_.creation_patience + Duration::seconds(3),
+                                 [this] { return created_under_faults_.has_value(); });
+  if (!broken_.empty()) return;
+  if (!is_over) return expect(false, "creation", "under faults it does not end");
+  const std::string why = *created_under_faults_ ? "" : created_under_faults_->error().text;
+  const std::size_t left_at = why.find("something may be left of it at ");
+  for (const auto& host : hosts_) {
+    const bool is_there = has_peer_of(*host->host(), extra_group);
+    if (left_at != std::string::npos && why.find("@" + host->address(), left_at) != std::string::npos) continue;
+    const std::string what = is_there ? " has a peer, although: " + why : " has no peer of what was created";
+    expect(is_there == created_under_faults_->has_value(), "creation", world_.name_of(host->id()) + what);
+  }
 }
 
 void Cluster::add_clients(Group& group) {
@@ -151,6 +165,10 @@ RunResult Cluster::run() {
     fabric_.set_settings(scenario_.network);
     for (const auto& host : hosts_) host->disk().set_settings(scenario_.host.disk);
     nemesis_->begin();
+    if (scenario_.creation_at) {
+      run_until(*scenario_.creation_at, [] { return false; });
+      try_creation();
+    }
     run_until(scenario_.safety_phase, [this] { return world_.events() > safety_events_max; });
   }
   if (broken_.empty()) live();
@@ -188,6 +206,8 @@ void Cluster::live() {
   if (!broken_.empty()) return;
   expect(is_served, "I50", "some client is not served although everything is healed");
 
+  if (scenario_.creation_at) check_creation();
+  if (!broken_.empty()) return;
   for (const auto& group : groups_) {
     for (const auto& client : group->clients) client->stop();
   }
@@ -290,12 +310,18 @@ void Cluster::count(RunResult& result) const {
       counts["operations failed"] += client->counts().failed;
       counts["operations of unknown outcome"] += client->counts().unknown;
     }
-    const Ghost& ghost = ghosts_.at(group->id);
+    const auto found = ghosts_.find(group->id);
+    if (found == ghosts_.end()) continue;  // it was never created
+    const Ghost& ghost = found->second;
     counts["entries committed"] += ghost.commit();
     counts["terms with a leader"] += ghost.terms_led();
     counts["logs cut"] += ghost.truncations();
   }
+  for (const auto& [what, often] : nemesis_->counts()) {
+    if (what != "restarts") result.faults += often;
+  }
   const NetworkCounts& net = fabric_.counts();
+  result.faults += net.lost + net.repeated + net.late + net.replayed + net.corrupted + net.resets + net.refused;
   counts["frames"] = net.frames;
   counts["frames lost"] = net.lost;
   counts["frames blocked"] = net.blocked;
@@ -309,6 +335,7 @@ void Cluster::count(RunResult& result) const {
   counts["links given up"] = net.gave_up;
   for (const auto& host : hosts_) {
     const DiskCounts& disk = host->disk().counts();
+    result.faults += disk.stalls + disk.failures + disk.torn;
     counts["disk writes"] += disk.writes;
     counts["disk stalls"] += disk.stalls;
     counts["disk failures"] += disk.failures;
@@ -318,6 +345,8 @@ void Cluster::count(RunResult& result) const {
     counts["names lost"] += disk.lost_names;
   }
   counts["histories undecided"] = undecided_;
+  if (created_under_faults_)
+    counts[*created_under_faults_ ? "groups created under faults" : "creations that failed"] = 1;
 }
 
 }  // namespace zraft::sim

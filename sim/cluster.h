@@ -17,6 +17,7 @@
 #include "sim/history.h"
 #include "sim/kv_client.h"
 #include "sim/nemesis.h"
+#include "sim/operator.h"
 #include "sim/scenario.h"
 #include "sim/sim_host.h"
 
@@ -25,6 +26,7 @@ namespace zraft::sim {
 struct RunResult {
   std::vector<std::string> broken;  // laws, in words; empty: the seed passed
   std::uint64_t events = 0;
+  std::uint64_t faults = 0;
   std::uint64_t trace_hash = 0;
   Instant simulated;
   std::map<std::string, std::uint64_t> counts;  // what happened, by name (I52)
@@ -49,6 +51,8 @@ class Cluster {
   };
 
   void create_groups();
+  void try_creation();
+  void check_creation();
   void add_clients(Group& group);
   // Runs until `is_over`, a law is broken, or that much time has passed; true if it was over in time.
   bool run_until(Duration limit, const std::function<bool()>& is_over);
@@ -70,7 +74,9 @@ class Cluster {
   SimHost::Ghosts ghosts_;
   std::vector<std::unique_ptr<SimHost>> hosts_;
   std::vector<std::unique_ptr<Group>> groups_;
+  std::unique_ptr<Operator> operator_;
   std::unique_ptr<Nemesis> nemesis_;
+  std::optional<Result<>> created_under_faults_;
   std::vector<std::string> broken_;
   std::uint64_t undecided_ = 0;
 };

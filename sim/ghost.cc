@@ -77,14 +77,7 @@ void Ghost::on_step(NodeId id, const raft::Core& core) {
   const bool leads_anew = core.is_leader() && !member.is_leader;
   member.is_leader = core.is_leader();
   if (core.is_leader()) check_leader(id, member, core);
-  if (leads_anew && member.log.size() < committed_.size()) {
-    broken("I6: " + text(id) + " leads term " + text(core.term()) + " without entry " +
-           std::to_string(committed_.size()) + ", which is committed");
-  }
-  if (leads_anew && !committed_.empty() && member.log.size() >= committed_.size() &&
-      member.log[committed_.size() - 1] != committed_.back()) {
-    broken("I6: " + text(id) + " leads term " + text(core.term()) + " with another entry in a committed place");
-  }
+  if (leads_anew) check_completeness(id, member);
   if (member.commit < core.commit()) check_commit(id, member, core);
   member.commit = core.commit();
 }
@@ -133,11 +126,25 @@ void Ghost::check_leader(NodeId id, const Member& member, const raft::Core& core
   }
 }
 
+// Of what was committed in earlier terms. One who was elected long ago and learns of it only now need not have what a
+// later leader has committed since: he will commit nothing.
+void Ghost::check_completeness(NodeId id, const Member& member) {
+  const auto end = std::ranges::lower_bound(committed_in_, member.term);
+  const auto count = static_cast<std::size_t>(end - committed_in_.begin());
+  if (member.log.size() < count) {
+    broken("I6: " + text(id) + " leads term " + text(member.term) + " without entry " + std::to_string(count) +
+           ", which is committed");
+  } else if (count > 0 && member.log[count - 1] != committed_[count - 1]) {
+    broken("I6: " + text(id) + " leads term " + text(member.term) + " with another entry in a committed place");
+  }
+}
+
 void Ghost::check_commit(NodeId id, const Member& member, const raft::Core& core) {
   for (Index index = next(member.commit); index <= core.commit(); index = next(index)) {
     const Entry& entry = member.log[index.value - 1];
     if (index.value > committed_.size()) {
       committed_.push_back(entry);
+      committed_in_.push_back(committed_in_.empty() ? core.term() : std::max(core.term(), committed_in_.back()));
       check_quorum(index, core);
     } else if (committed_[index.value - 1] != entry) {
       broken("I6: " + text(id) + " commits " + raft::describe(raft::Position{entry.term, index}) +

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The laws that a whole cluster must keep, checked after every event, by an observer that sees all members at once
-// and forgets nothing over crashes. Numbers are those of docs/testing.md:
+// and forgets nothing over crashes. Numbers are those of docs/protocol.md:
 //   I1  one leader a term            I2  one vote a term, over restarts       I3  nothing is said that is not durable
 //   I4  nothing goes back            I5  log matching                         I6  what is committed never changes
 //   I7  committed: durable on a quorum   I8  by an entry of the leader's term   I9  no cut below the commit index
@@ -66,6 +66,7 @@ class Ghost {
   bool follow_log(raft::NodeId id, Member& member, const raft::Core& core);
   void check_recovery(raft::NodeId id, const Member& before, const raft::Core& core);
   void check_leader(raft::NodeId id, const Member& member, const raft::Core& core);
+  void check_completeness(raft::NodeId id, const Member& member);
   void check_commit(raft::NodeId id, const Member& member, const raft::Core& core);
   void check_quorum(raft::Index index, const raft::Core& core);
   void check_matching(raft::NodeId id, const Member& member, raft::Index index);
@@ -79,6 +80,7 @@ class Ghost {
   // What stands at a position, and the term of the entry before it: the same wherever it stands.
   std::map<std::pair<raft::Index, raft::Term>, std::pair<std::uint32_t, raft::Term>> entries_;
   std::vector<Entry> committed_;         // of index 1 and on
+  std::vector<raft::Term> committed_in_;  // of the member that was first seen to have it committed; never falls
   std::vector<std::uint64_t> fed_hash_;  // of the entries up to index 1 and on, by the first that applied it
   std::uint64_t truncations_ = 0;
   std::vector<std::string> broken_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See kv_client.h. Outcomes: done and conflict as the store said; failed only if every host that was asked refused
-// for good; a write whose answer was lost is unknown. A read may be asked again as often as one likes.
+// See kv_client.h. Outcomes: done and conflict as the store said; unknown as the session said; all else that it says
+// is a promise that the operation never happens, and the history holds it to that.
 #include "sim/kv_client.h"
 
 #include <algorithm>
@@ -17,12 +17,6 @@ namespace {
 using Kind = Operation::Kind;
 using Outcome = Operation::Outcome;
 
-Pieces one_piece(Bytes bytes) {
-  Pieces pieces;
-  pieces.push_back(piece_of(std::move(bytes)));
-  return pieces;
-}
-
 Bytes encoded(const Operation& op) {
   switch (op.kind) {
     case Kind::get: return machines::encode(machines::KvQuery{machines::Get{op.key}});
@@ -34,37 +28,13 @@ Bytes encoded(const Operation& op) {
   UNREACHABLE("an operation of no kind");
 }
 
+client::Settings settings_of(const KvClientOptions& options) {
+  client::Settings settings{.hosts = options.hosts, .group = options.group, .name = "simulated client"};
+  settings.attempt_timeout = options.timeout / 3;
+  return settings;
+}
+
 }  // namespace
-
-class KvClient::Connection : public node::LinkHandler {
- public:
-  Connection(KvClient& owner, std::string host) : owner_(owner), host_(std::move(host)) {}
-
-  void send(Bytes request) {
-    if (!link_) {
-      link_ = owner_.network_.connect(host_, this);
-      link_->send(node::FrameKind::hello, one_piece(net::encode(net::Hello{.name = "simulated client"})));
-    }
-    link_->send(node::FrameKind::request, one_piece(std::move(request)));
-  }
-
-  void on_frame(node::FrameKind kind, const SharedBytes& body) override {
-    if (kind != node::FrameKind::reply) return;
-    const auto reply = net::decode_reply(*body);
-    CHECK(reply.has_value(), "a host sent a reply that cannot be read");
-    owner_.on_reply(*reply);
-  }
-
-  void on_closed(const Error&) override {
-    link_.reset();
-    owner_.on_lost(host_);
-  }
-
- private:
-  KvClient& owner_;
-  std::string host_;
-  std::unique_ptr<node::Link> link_;
-};
 
 KvClient::KvClient(World& world, Fabric& fabric, History& history, HostId id, KvClientOptions options,
                    Acknowledged told)
@@ -76,7 +46,8 @@ KvClient::KvClient(World& world, Fabric& fabric, History& history, HostId id, Kv
       random_(world.fork()),
       process_(world.start(id, 0)),
       loop_(world, process_),
-      network_(fabric, process_, world.name_of(id)) {}
+      network_(fabric, process_, world.name_of(id)),
+      session_(loop_, network_, settings_of(options_), random_.fork()) {}
 
 KvClient::~KvClient() {
   world_.kill(process_);
@@ -99,9 +70,9 @@ Operation KvClient::draw_operation() {
     op.kind = Kind::remove;
   } else if (share < options_.put_ppm + options_.remove_ppm + options_.compare_ppm) {
     op.kind = Kind::compare_and_put;
-    op.expected = known_.values[op.key];
+    op.expected = known_[op.key];
   }
-  op.value = std::to_string(process_.host.value) + "." + std::to_string(++known_.counter);
+  op.value = std::to_string(process_.host.value) + "." + std::to_string(++last_value_);
   const std::size_t size = draw_index(random_, options_.value_bytes_max + 1);
   if (op.value.size() < size) op.value.resize(size, '.');
   return op;
@@ -110,81 +81,33 @@ Operation KvClient::draw_operation() {
 void KvClient::begin() {
   if (is_stopping_) return;
   const Operation op = draw_operation();
-  current_ = std::make_unique<Current>();
-  current_->is_read = op.kind == Kind::get;
-  current_->data = encoded(op);
-  current_->deadline = loop_.now() + options_.timeout;
-  current_->id = history_.call(op, world_.now());
-  attempt();
-  if (current_ && random_.chance(options_.abandon_ppm)) end({});
-}
-
-void KvClient::attempt() {
-  current_->host = known_.leader.empty() ? options_.hosts[draw_index(random_, options_.hosts.size())] : known_.leader;
-  current_->request = ++known_.counter;
-  net::Request request;
-  request.id = current_->request;
-  request.timeout_ms = static_cast<std::uint32_t>((current_->deadline - loop_.now()).to_milliseconds());
+  current_ = Current{.id = history_.call(op, world_.now()), .is_read = op.kind == Kind::get, .data = encoded(op)};
+  const Instant deadline = loop_.now() + options_.timeout;
+  auto done = [this, id = current_->id](const client::Outcome& outcome) { on_outcome(id, outcome); };
   if (current_->is_read) {
-    request.body = net::Query{options_.group, net::Consistency::linearizable, current_->data};
+    session_.query(current_->data, net::Consistency::linearizable, deadline, std::move(done));
   } else {
-    request.body = net::Propose{options_.group, current_->data};
+    session_.propose(current_->data, deadline, std::move(done));
   }
-  std::unique_ptr<Connection>& connection = connections_[current_->host];
-  if (!connection) connection = std::make_unique<Connection>(*this, current_->host);
-  connection->send(net::encode(request));
-  loop_.cancel(current_->timer);
-  current_->timer = loop_.wake_at(current_->deadline, [this] { end({}); });
+  if (random_.chance(options_.abandon_ppm)) end({});
 }
 
-// The last attempt did nothing, and never will.
-void KvClient::retry(const std::string& hint) {
-  const auto peer = net::parse_peer(hint);
-  known_.leader = peer ? peer->address : "";
-  current_->request = 0;
-  const Duration pause = draw_exponential(random_, options_.timeout / 40);
-  if (current_->deadline <= loop_.now() + pause) {
-    end({.outcome = Outcome::failed});
-    return;
-  }
-  loop_.cancel(current_->timer);
-  current_->timer = loop_.wake_at(loop_.now() + pause, [this] { attempt(); });
-}
-
-void KvClient::on_reply(const net::Reply& reply) {
-  if (!current_ || current_->request != reply.id) return;
-  switch (reply.error.code) {
-    case Code::ok: {
-      const auto* data = std::get_if<net::Data>(&reply.body);
-      CHECK(data != nullptr, "a host answered with something else than was asked for");
-      known_.leader = current_->host;
-      take_answer(data->data);
-      return;
-    }
+void KvClient::on_outcome(std::uint64_t id, const client::Outcome& outcome) {
+  if (!current_ || current_->id != id) return;  // given up
+  switch (outcome.error.code) {
+    case Code::ok: return take_answer(outcome.data);
     case Code::timeout_unknown_outcome:
       CHECK(!current_->is_read, "the outcome of a read cannot be unknown");
-      known_.leader.clear();
-      end({});
-      return;
-    case Code::not_leader:
+      return end({});
+    case Code::timeout:
+    case Code::all_failed:
     case Code::busy:
     case Code::loading:
     case Code::stopped:
     case Code::not_found:
-    case Code::timeout:
-      retry(reply.leader);
-      return;
-    default: CHECK(false, "a host answered " + std::string(name_of(reply.error.code)) + ": " + reply.error.text);
-  }
-}
-
-void KvClient::on_lost(const std::string& host) {
-  if (known_.leader == host) known_.leader.clear();
-  if (!current_ || current_->host != host || current_->request == 0) return;
-  if (current_->is_read) {
-    retry("");
-  } else {
-    end({});
+    case Code::not_leader: return end({.outcome = Outcome::failed});
+    default:
+      CHECK(false, "a client was told " + std::string(name_of(outcome.error.code)) + ": " + outcome.error.text);
   }
 }
 
@@ -212,9 +135,9 @@ void KvClient::take_answer(const Bytes& data) {
   CHECK(told.has_value(), "a host gave an answer that cannot be read");
   const Operation& op = history_.at(current_->id);
   if (op.kind == Kind::get || told->outcome == Outcome::conflict) {
-    known_.values[op.key] = told->found;
+    known_[op.key] = told->found;
   } else {
-    known_.values[op.key] = op.kind == Kind::remove ? std::nullopt : std::optional(op.value);
+    known_[op.key] = op.kind == Kind::remove ? std::nullopt : std::optional(op.value);
   }
   if (!current_->is_read && told->version) told_(*told->version, current_->data);
   end(*told);
@@ -228,7 +151,6 @@ void KvClient::end(const Told& told) {
   if (world_.is_narrated()) world_.narrate(process_.host, describe(history_.at(current_->id)));
   world_.trace((current_->id << 8) | static_cast<std::uint64_t>(told.outcome));
   world_.trace(told.version.value_or(0));
-  loop_.cancel(current_->timer);
   current_.reset();
   const Duration pause = draw_exponential(random_, options_.think_mean);
   loop_.wake_at(loop_.now() + pause, [this] { begin(); });

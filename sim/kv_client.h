@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A client of a simulated cluster that speaks the wire by hand: one operation after the other on a few keys, each
-// noted in the history with exactly what it was told. It is less polite than the client library: it asks any host,
-// keeps links to all of them, gives up early. What it may not do is to send a write again whose outcome is unknown,
-// because the history would then hold one operation that happens twice.
+// A client of a simulated cluster: the light session that ships, with a workload on top. One operation after the other
+// on a few keys, each noted in the history with exactly what the session said of it. It gives some up before they are
+// answered: their outcome is unknown, because the session goes on with them.
 #pragma once
 
 #include <functional>
 #include <map>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sim/history.h"
 #include "sim/network.h"
 #include "sim/world.h"
+#include "zraft/client/light_session.h"
 #include "zraft/machines/kv_wire.h"
-#include "zraft/net/wire.h"
 
 namespace zraft::sim {
 
@@ -53,32 +52,19 @@ class KvClient {
   void start();
   // No new operations; the one under way still ends.
   void stop() { is_stopping_ = true; }
-  [[nodiscard]] bool is_idle() const { return current_ == nullptr; }
+  [[nodiscard]] bool is_idle() const { return !current_; }
   [[nodiscard]] const KvClientCounts& counts() const { return counts_; }
 
  private:
-  class Connection;
   struct Current {
     std::uint64_t id = 0;  // in the history
     bool is_read = false;
     Bytes data;
-    Instant deadline;
-    std::uint64_t request = 0;  // 0: none is out
-    std::string host;           // that it is out to
-    node::TimerId timer;        // of the answer, or of the next attempt
-  };
-  struct Known {
-    std::map<Bytes, std::optional<Bytes>> values;  // what a key held when this client last knew
-    std::string leader;                            // the host to ask first, if known
-    std::uint64_t counter = 0;
   };
 
   void begin();
   Operation draw_operation();
-  void attempt();
-  void retry(const std::string& hint);
-  void on_reply(const net::Reply& reply);
-  void on_lost(const std::string& host);
+  void on_outcome(std::uint64_t id, const client::Outcome& outcome);
   void take_answer(const Bytes& data);
   void end(const Told& told);
   [[nodiscard]] std::optional<Told> understand(const Bytes& data) const;
@@ -92,9 +78,10 @@ class KvClient {
   Process process_;
   SimLoop loop_;
   SimNetwork network_;
-  std::map<std::string, std::unique_ptr<Connection>> connections_;
-  Known known_;
-  std::unique_ptr<Current> current_;
+  client::LightSession session_;
+  std::map<Bytes, std::optional<Bytes>> known_;  // what a key held when this client last knew
+  std::uint64_t last_value_ = 0;
+  std::optional<Current> current_;
   bool is_stopping_ = false;
   KvClientCounts counts_;
 };

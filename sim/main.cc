@@ -47,6 +47,7 @@ struct Totals {
   std::uint64_t passed = 0;
   std::uint64_t failed = 0;
   std::uint64_t events = 0;
+  std::uint64_t faults = 0;
   std::uint64_t simulated_ns = 0;
   std::uint64_t trace_hash = 0;  // of all seeds, in any order
 
@@ -54,6 +55,7 @@ struct Totals {
     passed += other.passed;
     failed += other.failed;
     events += other.events;
+    faults += other.faults;
     simulated_ns += other.simulated_ns;
     trace_hash += other.trace_hash;
   }
@@ -138,6 +140,7 @@ Totals run_seed(std::uint64_t seed, const Arguments& arguments, bool is_alone) {
   return {.passed = is_good ? 1U : 0U,
           .failed = is_good ? 0U : 1U,
           .events = result.events,
+          .faults = result.faults,
           .simulated_ns = static_cast<std::uint64_t>(result.simulated.ns),
           .trace_hash = result.trace_hash * (seed | 1)};
 }
@@ -197,8 +200,8 @@ int main(int argc, char** argv) {
   const Totals totals = arguments->jobs == 1 ? run_share(*arguments, 0) : run_in_processes(*arguments);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const double simulated = static_cast<double>(totals.simulated_ns) / 1e9;
-  std::printf("%llu events, %.0fs simulated in %.1fs (%.0f times as fast), trace hash of all %016llx\n",
-              static_cast<unsigned long long>(totals.events), simulated, seconds,
+  std::printf("%llu events, %llu faults, %.0fs simulated in %.1fs (%.0f times as fast), trace hash of all %016llx\n",
+              static_cast<unsigned long long>(totals.events), static_cast<unsigned long long>(totals.faults), simulated, seconds,
               seconds > 0 ? simulated / seconds : 0.0, static_cast<unsigned long long>(totals.trace_hash));
   std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(totals.passed),
               static_cast<unsigned long long>(totals.failed));

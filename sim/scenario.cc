@@ -137,6 +137,11 @@ void draw_clients(Dice dice, Scenario& s) {
   client.abandon_ppm = dice.even() ? dice.up_to(2 * percent) : 0;
 }
 
+void draw_creation(Dice dice, Scenario& s) {
+  s.creation_patience = dice.ms(50, 5'000);
+  if (dice.one_in(3)) s.creation_at = dice.ms(10, 3'000);
+}
+
 std::string shown(Duration d) {
   return d.ns >= 10'000'000 ? std::to_string(d.to_milliseconds()) + "ms" : std::to_string(d.to_microseconds()) + "us";
 }
@@ -152,6 +157,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   draw_disk(Dice(random.fork()), s);
   draw_faults(Dice(random.fork()), s);
   draw_clients(Dice(random.fork()), s);
+  draw_creation(Dice(random.fork()), s);
   return s;
 }
 

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <optional>
+
 #include "sim/kv_client.h"
 #include "sim/partitions.h"
 #include "sim/sim_host.h"
@@ -48,6 +50,9 @@ struct Scenario {
   FaultPlan faults;
   KvClientOptions client;
   Duration safety_phase;
+  // One more group is created while the faults go on; that must succeed, or leave nothing behind.
+  std::optional<Duration> creation_at;
+  Duration creation_patience;
 };
 
 [[nodiscard]] Scenario draw_scenario(std::uint64_t seed);

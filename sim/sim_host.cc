@@ -79,8 +79,7 @@ void SimHost::look() {
   if (!is_up() || !world_.is_alive(process_)) return;
   for (const auto& [key, group] : host_->peers()) {
     const raft::GroupId id = key.first;
-    const auto found = ghosts_.find(id);
-    if (found == ghosts_.end()) continue;
+    const auto found = ghosts_.try_emplace(id, true).first;
     const raft::NodeId self = group->entry().self;
     if (std::find(seen_.begin(), seen_.end(), id) == seen_.end()) {
       seen_.push_back(id);

@@ -97,6 +97,20 @@ TEST_F(LightSessionTest, AsksAnotherHostWhenOneHangs) {
   EXPECT_NE(asked(), silent) << "it goes back to the host that hangs";
 }
 
+TEST_F(LightSessionTest, GivesUpALinkOnWhichNobodySaysHello) {
+  make({.hosts = {"a:1", "b:1"}, .attempt_timeout = Duration::milliseconds(300)});
+  put("x");
+  const std::string silent = network_.attempts.at(0)->address;
+  network_.link(silent).open();
+  loop_.advance(Duration::milliseconds(320));
+  EXPECT_EQ(network_.link(silent).handler, nullptr) << "a link that was half open stays, and all that waits for it";
+  ASSERT_EQ(network_.attempts.size(), 2U);
+  const std::string other = asked();
+  EXPECT_NE(other, silent);
+  answer_ok(other, "1");
+  EXPECT_EQ(outcomes_.at(0).data, "1");
+}
+
 TEST_F(LightSessionTest, LeavesAHangingHostToTheWriteThatWasSentAndToNoOther) {
   make({.hosts = {"a:1", "b:1"}, .attempt_timeout = Duration::milliseconds(300)});
   put("x");

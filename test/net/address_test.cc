@@ -33,6 +33,11 @@ TEST(Address, RefusesEverythingElse) {
   EXPECT_FALSE(parse_address(std::string(254, 'a') + ":1").has_value());
 }
 
+// Found by address_fuzz: a second form of "10.0.0.1:80" and "fe:80".
+TEST(Address, BracketsAreForColonsOnly) {
+  for (const char* text : {"[10.0.0.1]:80", "[fe]:80"}) EXPECT_FALSE(parse_address(text).has_value()) << text;
+}
+
 TEST(PeerName, IsANameAtAnAddress) {
   const auto peer = parse_peer("node-1.a_B@10.0.0.1:7000");
   ASSERT_TRUE(peer.has_value());

@@ -182,7 +182,7 @@ TEST(Wire, TheCorporaOfTheFuzzersHoldTheSamples) {
   const std::filesystem::path corpus = std::filesystem::path(ZRAFT_SOURCE_DIR) / "fuzz/corpus";
   for (const Format& format : formats()) {
     for (const Sample& one : format.samples) {
-      const auto path = corpus / (format.name + "_fuzz") / one.name;
+      const auto path = corpus / format.name / one.name;
       if (std::getenv("REWRITE") != nullptr) {
         std::filesystem::create_directories(path.parent_path());
         std::ofstream(path, std::ios::binary) << one.bytes;

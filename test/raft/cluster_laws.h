@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What several cores must hold together, checked after every step of a CoreCluster. It sees all of them and their
-// disks, and remembers what ever was promised, over crashes. Numbers I.. are those of docs/testing.md:
+// disks, and remembers what ever was promised, over crashes. Numbers I.. are those of docs/protocol.md:
 // I1 one leader a term, I2 one vote a term, I3 nothing is said that is not durable, I5 log matching, I6 committed
 // entries never change and every later leader holds them, I7 what is committed is durable on a quorum, I8 by an entry
 // of the leader's own term, I13 every state machine sees the same entries, I26 a read sees every earlier commit.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Pitfalls P01 to P14: elections, terms and votes that went wrong in real systems. Each test is named after the
-// number in docs/testing.md, and fails when the rule is broken.
+// number in docs/protocol.md, and fails when the rule is broken.
 #include <gtest/gtest.h>
 
 #include "test/raft/one_core.h"
@@ -125,6 +125,27 @@ TEST(Pitfall, P07_ACandidatesVoteForItselfIsRecorded) {
   EXPECT_FALSE(bench.sent_to<Vote>(3)->granted);
 }
 
+// It has not voted in this term, and has not heard the leader for long; but the term has its leader.
+TEST(Pitfall, P07_WhoKnowsTheLeaderOfATermVotesForNobodyElseInIt) {
+  OneCore bench;
+  bench.receive(2, 2, Heartbeat{{1}, {}});
+  ASSERT_EQ(bench->hard_state(), (HardState{{2}, {}}));
+  bench.pass(Duration::milliseconds(301));
+  bench.receive(3, 2, RequestVote{at(1, 9)});
+  EXPECT_FALSE(bench.sent_to<Vote>(3)->granted);
+  EXPECT_EQ(bench->hard_state(), (HardState{{2}, {}}));
+}
+
+TEST(Pitfall, P07_WhoVotesForAnotherWhileItAsksForPreVotesStopsAsking) {
+  OneCore bench({.hard_state = {{5}, {}}});
+  bench.stand();
+  bench.receive(2, 5, RequestVote{at(1, 1)});
+  EXPECT_TRUE(bench.sent_to<Vote>(2)->granted);
+  EXPECT_TRUE(bench.is_follower());
+  bench.receive(3, 5, PreVote{{6}, true});
+  EXPECT_EQ(bench->term(), Term{5});
+}
+
 TEST(Pitfall, P08_NoMessageLowersTheTerm) {
   OneCore bench({.hard_state = {{5}, {}}});
   bench.append(2, 3, at(1, 1), {entry(3, 2)});
@@ -198,6 +219,17 @@ TEST(Pitfall, P12_WhoAsksForPreVotesInAPastTermLearnsTheTerm) {
   EXPECT_FALSE(bench.sent_to<PreVote>(2)->granted);
 }
 
+TEST(Pitfall, P12_AMemberThatDoesNotHearItsLeaderLearnsOfItWhenItAsks) {
+  OneCore bench;
+  bench.lead();
+  bench.forget();
+  bench.receive(3, 2, RequestPreVote{{3}, at(1, 1)});
+  EXPECT_FALSE(bench.sent_to<PreVote>(3)->granted);
+  EXPECT_TRUE(bench.sent_to<Heartbeat>(3));
+  bench.receive(3, 1, RequestPreVote{{2}, at(1, 1)});
+  EXPECT_TRUE(bench.sent<Heartbeat>().empty()) << "the answer tells it the term";
+}
+
 TEST(Pitfall, P12_ARefusalOfALaterTermIsLearnedFrom) {
   OneCore bench;
   bench.stand();
@@ -250,6 +282,17 @@ TEST(Pitfall, P12_AMemberStuckInALaterTermDoesNotStayOut) {
     EXPECT_EQ(cluster.core({id}).term(), cluster.core({1}).term());
   }
   ASSERT_TRUE(cluster.leader());
+}
+
+// Addressed to another, or by oneself: it came to the wrong place.
+TEST(Pitfall, P57_AMessageForAnotherMemberChangesNothing) {
+  OneCore bench;
+  bench.give(Receive{{{2}, {3}, {9}, Heartbeat{{1}, {}}}});
+  bench.give(Receive{{{1}, {1}, {9}, Heartbeat{{1}, {}}}});
+  bench.give(Receive{{{2}, {3}, {9}, RequestVote{at(9, 9)}}});
+  EXPECT_EQ(bench->term(), Term{1});
+  EXPECT_EQ(bench->leader(), std::nullopt);
+  EXPECT_TRUE(bench.everything_sent().empty());
 }
 
 TEST(Pitfall, P14_AfterALeaderIsLostTwoOfThreeElectOneOfThem) {

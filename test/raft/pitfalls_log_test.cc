@@ -358,6 +358,20 @@ TEST(Pitfall, P35_WhatIsNotCommittedIsBounded) {
   EXPECT_EQ(bench.answered<Accepted>().size(), 1U);
 }
 
+TEST(Pitfall, P35_TheReadsThatWaitAreBounded) {
+  OneCore bench({.config = {.reads_max = 3}});
+  bench.lead();
+  bench.receive(2, 2, Appended{{2}});
+  for (std::uint64_t id = 1; id <= 5; ++id) bench.give(ReadBarrier{{id}});
+  const auto refused = bench.answered<Refused>();
+  ASSERT_EQ(refused.size(), 2U);
+  EXPECT_EQ(refused[0].code, Code::busy);
+  bench.receive(2, 2, HeartbeatReply{bench.sent_to<Heartbeat>(2)->round});
+  EXPECT_EQ(bench.answered<ReadReady>().size(), 3U);
+  bench.give(ReadBarrier{{6}});
+  EXPECT_TRUE(bench.answered<Refused>().empty());
+}
+
 TEST(Pitfall, P35_TheLogInMemoryIsBounded) {
   OneCore bench({.config = {.log_bytes_max = 600}});
   bench.lead();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What was weak in the Erlang library of the same name and must not be weak here, by the numbers of docs/testing.md:
-// the consensus (W-30 to W-40, W-45, W-69) and the replication (W-46 to W-50). Where a pitfall P.. says the same,
-// these show it in a whole cluster.
+// What was weak in the Erlang library of the same name and must not be weak here, by the numbers of docs/protocol.md:
+// cluster time (W-23), the consensus (W-30 to W-40, W-45, W-69), the replication (W-46 to W-50) and the log in memory
+// (W-55). Where a pitfall P.. says the same, these show it in a whole cluster.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -32,6 +32,19 @@ std::uint64_t entry_bytes(const std::vector<std::pair<NodeId, Append>>& appends,
     for (const Record& record : append.entries) bytes += record.size();
   }
   return bytes;
+}
+
+// However the clocks of two leaders differ, the later one goes on from where the earlier one was.
+TEST(WeakPoint, W23_ClusterTimeGoesOnWithANewLeader) {
+  const ClusterTime far{Duration::seconds(1'000'000).ns};
+  OneCore bench;
+  bench.append(2, 2, at(1, 1), {Record::make(bench_group, at(2, 2), EntryType::command, far, "x")});
+  bench.lead();
+  ASSERT_EQ(bench->log().last(), at(3, 3));
+  EXPECT_EQ(bench->log().at({3}).time(), far);
+  bench.pass(ms(7));
+  bench.give(Propose{{1}, "a"});
+  EXPECT_EQ(bench->log().at({4}).time().ns, far.ns + ms(7).ns);
 }
 
 // 1. the old leader commits v2 and dies; 2. the new one, which may not know that v2 is committed, is read at once.
@@ -305,6 +318,28 @@ TEST(WeakPoint, W50_NoAcknowledgementIsOverlooked) {
   EXPECT_EQ(bench->commit(), Index{3});
   bench.complete_write();
   EXPECT_EQ(bench->commit(), Index{4});
+}
+
+// A member that has nothing of a long log gets it in messages of bounded size, and never more than its window ahead.
+TEST(WeakPoint, W55_AMemberThatIsFarBehindCatchesUpInBoundedSteps) {
+  const ReplicationLimits limits{.append_bytes_max = 1000, .inflight_messages_max = 4, .inflight_bytes_max = 3000};
+  const std::vector<std::uint64_t> log(2000, 1);
+  OneCore bench({.log = log, .hard_state = {{1}, {}}, .config = {.replication = limits}});
+  bench.lead();
+  bench.receive(2, 2, AppendRejected{{2000}, at(0, 0)});
+  Index held;
+  for (int answers = 0; held < bench->log().last().index; ++answers) {
+    ASSERT_LT(answers, 1000);
+    const auto appends = bench.sent<Append>();
+    EXPECT_LE(entry_bytes(appends, 2), limits.inflight_bytes_max + limits.append_bytes_max);
+    for (const auto& [to, append] : appends) {
+      if (to != NodeId{2} || append.previous.index != held) continue;
+      EXPECT_LE(entry_bytes({{to, append}}, 2), limits.append_bytes_max);
+      held = held + append.entries.size();
+    }
+    bench.receive(2, 2, Appended{held});
+  }
+  EXPECT_EQ(bench->commit(), Index{2001});
 }
 
 TEST(WeakPoint, W69_ACandidateThatHearsItsTermsLeaderIsAFollowerInEveryRespect) {

@@ -45,6 +45,16 @@ void lead(Core& core) {
   FAIL() << "it does not lead";
 }
 
+// It leads, and has not committed anything yet.
+void be_elected(Core& core) {
+  for (int i = 0; i < 20 && !core.is_leader(); ++i) {
+    core.step(core.deadline(), raft::Tick{});
+    const raft::Output output = core.take_output();
+    if (output.write) core.step(core.deadline(), raft::Written{output.write->id});
+  }
+  EXPECT_TRUE(core.is_leader());
+}
+
 class GhostTest : public ::testing::Test {
  protected:
   void expect_broken(const std::string& law) {
@@ -134,6 +144,18 @@ TEST_F(GhostTest, SeesALeaderWithoutACommittedEntry_I6) {
   ghost_.on_start({2}, two);
   ghost_.on_step({2}, two);
   expect_broken("I6");
+}
+
+TEST_F(GhostTest, AllowsALeaderOfAnOldTermThatLearnsLateOfItsElection_I6) {
+  Core later = core_of(1, 1, {entry(1, 1), entry(1, 2), entry(1, 3)}, 8);
+  lead(later);
+  ghost_.on_start({1}, later);
+  ghost_.on_step({1}, later);
+  Core earlier = core_of(1, 1, {entry(1, 1)}, 3);
+  ghost_.on_start({2}, earlier);
+  be_elected(earlier);
+  ghost_.on_step({2}, earlier);
+  expect_fine();
 }
 
 TEST_F(GhostTest, SeesACommittedEntryThatNoQuorumHasDurable_I7) {

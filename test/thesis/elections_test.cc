@@ -231,6 +231,26 @@ TEST(Thesis_3_4, ElectionTimeoutsAreRandomWithinAnInterval) {
   EXPECT_GT(drawn.size(), 40U);
 }
 
+TEST(Thesis_3_4, ACandidateRestartsItsTimerAtTheStartOfAnElection) {
+  OneCore bench;
+  bench.stand();
+  EXPECT_GE(bench->deadline() - bench.now(), ms(300));
+  bench.pass(ms(100));
+  bench.receive(2, 1, PreVote{{2}, true});
+  ASSERT_TRUE(bench.is_candidate());
+  EXPECT_GE(bench->deadline() - bench.now(), ms(300));
+  bench.pass(bench->deadline() - bench.now() - Duration{1});
+  bench.give(Tick{});
+  EXPECT_TRUE(bench.is_candidate()) << "it waits for that timeout before it begins the next one";
+}
+
+TEST(Thesis_3_4, GrantingAVotePutsTheOwnElectionOff) {
+  OneCore bench;
+  bench.pass(bench->deadline() - bench.now() - Duration{1});
+  bench.receive(2, 2, RequestVote{at(1, 1)});
+  EXPECT_GE(bench->deadline() - bench.now(), ms(300));
+}
+
 TEST(Thesis_3_4, SplitVotesAreSoonOver) {
   // All stand at nearly the same time, over a network that is slow against the spread of the timeouts.
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
@@ -270,7 +290,54 @@ TEST(Thesis_3_6_1, ARefusedRequestStillMovesTheTerm) {
   EXPECT_EQ(bench->hard_state(), (HardState{{4}, {}}));
 }
 
+// --- 3.7: follower and candidate crashes ---
+
+TEST(Thesis_3_7, ACandidateThatCrashesStandsAgainWhenItIsBack) {
+  CoreCluster cluster(cluster_of(3));
+  cluster.crash({3});
+  cluster.campaign({1});
+  cluster.advance(ms(15));
+  cluster.restart({1});
+  EXPECT_TRUE(std::holds_alternative<Follower>(cluster.core({1}).role()));
+  cluster.advance(Duration::seconds(2));
+  EXPECT_TRUE(cluster.leader());
+}
+
+// 1. the follower has made its vote or its entries durable; 2. it crashes before the answer is out; 3. it is asked the
+// same again.
+TEST(Thesis_3_7, WhoCrashedBeforeItAnsweredAnswersTheSameWhenItIsAskedAgain) {
+  OneCore voter({.hard_state = {{2}, NodeId{2}}});
+  voter.receive(2, 2, RequestVote{at(1, 1)});
+  EXPECT_TRUE(voter.sent_to<Vote>(2)->granted);
+  EXPECT_TRUE(voter.writes().empty());
+  OneCore follower({.log = {1, 2, 2}, .hard_state = {{2}, NodeId{2}}});
+  follower.append(2, 2, at(1, 1), {entry(2, 2), entry(2, 3)});
+  EXPECT_EQ(follower.sent_to<Appended>(2)->match, Index{3});
+  EXPECT_TRUE(follower.writes().empty());
+}
+
 // --- 3.8: persisted state and restarts ---
+
+TEST(Thesis_3_8, AnEntryIsPersistedBeforeItCountsTowardsItsCommitment) {
+  OneCore bench({.hard_state = {{2}, {}}, .auto_write = false});
+  bench.append(2, 2, at(1, 1), {entry(2, 2)});
+  EXPECT_TRUE(bench.sent<Appended>().empty());
+  bench.complete_write();
+  EXPECT_EQ(bench.sent_to<Appended>(2)->match, Index{2});
+}
+
+TEST(Thesis_3_8, AfterARestartOfAllTheCommitIndexComesBackWithTheNextCommit) {
+  CoreCluster cluster(cluster_of(3));
+  cluster.advance(ms(600));
+  cluster.propose({1}, {"a", "b"});
+  cluster.advance(ms(100));
+  for (const std::uint64_t id : {1, 2, 3}) cluster.restart({id});
+  for (const std::uint64_t id : {1, 2, 3}) EXPECT_EQ(cluster.core({id}).commit(), Index{});
+  cluster.advance(Duration::seconds(2));
+  for (const std::uint64_t id : {1, 2, 3}) {
+    EXPECT_EQ(cluster.applied({id}), (std::vector<std::string>{"a", "b"})) << "a volatile machine is fed again";
+  }
+}
 
 TEST(Thesis_3_8, TheTermAndTheVoteSurviveARestart) {
   OneCore bench({.hard_state = {{5}, NodeId{3}}});

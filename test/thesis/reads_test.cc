@@ -86,6 +86,26 @@ TEST(Thesis_6_4, TheStateMachineMustHaveAppliedTheReadIndex) {
   EXPECT_EQ(bench->applied(), Index{2});
 }
 
+TEST(Thesis_6_4, ReadsThatCameWhileARoundIsUnderWayShareTheNext) {
+  OneCore bench = leading();
+  bench.give(ReadBarrier{{1}});
+  const Round first = bench.sent_to<Heartbeat>(2)->round;
+  bench.give_all({ReadBarrier{{2}}, ReadBarrier{{3}}});
+  const Round second = bench.sent_to<Heartbeat>(2)->round;
+  for (const std::uint64_t id : {2, 3}) bench.receive(id, 2, HeartbeatReply{first});
+  EXPECT_EQ(bench.answered<ReadReady>().size(), 1U);
+  for (const std::uint64_t id : {4, 5}) bench.receive(id, 2, HeartbeatReply{second});
+  EXPECT_EQ(bench.answered<ReadReady>().size(), 2U);
+}
+
+TEST(Thesis_6_4, ALeaderAloneIsItsOwnMajority) {
+  OneCore bench({.membership = voters_up_to(1)});
+  bench.tick();
+  ASSERT_TRUE(bench->is_leader());
+  bench.give(ReadBarrier{{1}});
+  EXPECT_EQ(bench.answered<ReadReady>().size(), 1U);
+}
+
 TEST(Thesis_6_4, OneRoundServesAnyNumberOfReads) {
   OneCore bench = leading();
   std::vector<Input> inputs;

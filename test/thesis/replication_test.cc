@@ -114,6 +114,15 @@ TEST(Thesis_3_5, AnEntryHoldsTheTermInWhichTheLeaderReceivedItAndItsIndex) {
   EXPECT_EQ(bench->log().at({3}).position(), at(2, 3));
 }
 
+TEST(Thesis_3_5, ALeaderMakesOneEntryAtAnIndexAndEntriesNeverMove) {
+  OneCore bench = leading();
+  std::vector<Position> places;
+  for (std::uint64_t id = 1; id <= 20; ++id) bench.give(Propose{{id}, "a"});
+  for (const Accepted& accepted : bench.answered<Accepted>()) places.push_back(accepted.position);
+  ASSERT_EQ(places.size(), 20U);
+  for (std::size_t i = 0; i < places.size(); ++i) EXPECT_EQ(places[i], at(2, i + 3));
+}
+
 TEST(Thesis_3_5, AnEntryOfTheLeadersIsCommittedOnceAMajorityHasIt) {
   OneCore bench = leading(5);
   bench.give(Propose{{1}, "a"});
@@ -141,6 +150,18 @@ TEST(Thesis_3_5, AFollowerAppliesWhatItLearnsToBeCommittedInLogOrder) {
   bench.receive(2, 2, Heartbeat{{4}, {}});
   ASSERT_EQ(bench.applied().size(), 4U);
   for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(bench.applied()[i].index(), Index{i + 1});
+}
+
+TEST(Thesis_3_5, TheCommitIndexIsTheSmallerOfTheLeadersAndTheLastEntryOfTheMessage) {
+  struct Case {
+    std::uint64_t of_leader;
+    std::uint64_t here;
+  };
+  for (const Case& c : {Case{0, 0}, Case{2, 2}, Case{3, 3}, Case{9, 3}}) {
+    OneCore bench;
+    bench.append(2, 2, at(1, 1), {entry(2, 2), entry(2, 3)}, c.of_leader);
+    EXPECT_EQ(bench->commit(), Index{c.here}) << "of the leader " << c.of_leader;
+  }
 }
 
 TEST(Thesis_3_5, AnAppendNamesTheEntryBeforeItsOwn) {
@@ -236,6 +257,55 @@ TEST(Thesis_3_5, LogsConvergeWithoutSpecialAction) {
     EXPECT_EQ(cluster.core({1}).log().last(), cluster.core({2}).log().last()) << "seed " << seed;
     EXPECT_EQ(cluster.applied({1}), cluster.applied({2})) << "seed " << seed;
   }
+}
+
+// The Log Matching Property: two logs that have one position in common are equal up to it.
+TEST(Thesis_3_5, LogsThatShareAPositionAreEqualUpToIt) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Random random(seed);
+    CoreCluster cluster(cluster_of(3, seed));
+    for (int turn = 0; turn < 40; ++turn) {
+      if (random.below(2) == 0) cluster.partition({{1 + random.below(3)}});
+      for (const NodeId any : cluster.ids()) {
+        if (cluster.core(any).is_leader()) cluster.propose(any, {std::to_string(turn), "and"});
+      }
+      cluster.advance(ms(random.between(50, 700)));
+      if (random.below(2) == 0) cluster.heal();
+      for (const auto& [a, b] : {std::pair(1, 2), std::pair(2, 3), std::pair(1, 3)}) {
+        const LogWindow& one = cluster.core({static_cast<std::uint64_t>(a)}).log();
+        const LogWindow& other = cluster.core({static_cast<std::uint64_t>(b)}).log();
+        Index index = std::min(one.last().index, other.last().index);
+        while (one.term_at(index) != other.term_at(index)) index = index - 1;
+        for (; Index{} < index; index = index - 1) {
+          ASSERT_EQ(one.at(index).bytes(), other.at(index).bytes()) << "seed " << seed << " index " << index.value;
+        }
+      }
+    }
+  }
+}
+
+TEST(Thesis_3_5, EntriesAreAcceptedReplicatedAndAppliedAsLongAsAMajorityIsUp) {
+  CoreCluster cluster(cluster_of(5));
+  cluster.advance(ms(600));
+  for (const std::uint64_t id : {4, 5}) cluster.crash({id});
+  cluster.propose({1}, {"a"});
+  cluster.advance(ms(100));
+  EXPECT_EQ(cluster.applied({1}), std::vector<std::string>{"a"});
+  cluster.crash({3});
+  cluster.propose({1}, {"b"});
+  cluster.advance(ms(250));
+  EXPECT_EQ(cluster.applied({1}), std::vector<std::string>{"a"});
+}
+
+// There and back takes 20 ms, a disk 1 ms.
+TEST(Thesis_3_5, ANewEntryIsCommittedInOneRoundToAMajority) {
+  CoreCluster cluster(cluster_of(3));
+  cluster.advance(ms(700));
+  cluster.propose({1}, {"a"});
+  cluster.advance(ms(20));
+  EXPECT_TRUE(cluster.applied({1}).empty());
+  cluster.advance(ms(1));
+  EXPECT_EQ(cluster.applied({1}), std::vector<std::string>{"a"});
 }
 
 TEST(Thesis_3_5, OneSlowFollowerDoesNotHinderTheOthers) {

@@ -14,8 +14,13 @@ net::Hello LightSession::Connection::hello() const {
 
 void LightSession::Connection::open() {
   if (link_ != nullptr) return;
+  opened_ = session_.loop_.now();
   link_ = session_.network_.connect(host_, this);
   link_->send(node::FrameKind::hello, {piece_of(net::encode(hello()))});
+}
+
+bool LightSession::Connection::is_ignored(Instant now) const {
+  return link_ != nullptr && !is_up_ && now - opened_ >= session_.settings_.attempt_timeout;
 }
 
 void LightSession::Connection::avoid() {

@@ -27,6 +27,9 @@ class LightSession::Connection final : private node::LinkHandler {
   void open();
   // Requires: is_up().
   void send(const net::Request& request) { link_->send(node::FrameKind::request, {piece_of(net::encode(request))}); }
+  // Nobody has answered the hello for so long: the host hangs, or the other end of the link is gone and nobody says so.
+  [[nodiscard]] bool is_ignored(Instant now) const;
+  void give_up() { close({Code::timeout, host_ + " does not answer"}); }
   // It does not answer: leave it alone for a while. The link stays, because answers may still come.
   void avoid();
   void set_waiting(std::uint64_t id) { waiting_.insert(id); }
@@ -46,6 +49,7 @@ class LightSession::Connection final : private node::LinkHandler {
   bool is_up_ = false;
   Duration pause_{};
   Instant usable_from_;
+  Instant opened_;
   std::set<std::uint64_t> waiting_;  // requests that go out when it is up
 };
 

@@ -277,6 +277,9 @@ void LightSession::sweep() {
   for (const std::uint64_t id : silent) {
     if (const auto found = requests_.find(id); found != requests_.end()) on_silence(id, found->second);
   }
+  for (const auto& [host, connection] : connections_) {
+    if (connection->is_ignored(now)) connection->give_up();
+  }
   wake_waiting();
 }
 

@@ -38,7 +38,9 @@ std::unexpected<Error> bad(BytesView text, const char* what) {
 
 bool is_host(BytesView host, bool is_bracketed) {
   if (host.empty() || host.size() > host_max) return false;
-  return is_bracketed ? std::ranges::all_of(host, is_ipv6) : std::ranges::all_of(host, is_name);
+  if (!is_bracketed) return std::ranges::all_of(host, is_name);
+  // Without a colon it is no IPv6 address, and would be one more form of the same host without brackets.
+  return std::ranges::all_of(host, is_ipv6) && host.find(':') != BytesView::npos;
 }
 
 // 65536 is never a port.

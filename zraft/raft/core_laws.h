@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The laws of one core as code: what must hold in every state, and between a state and the one a step before. A
-// broken law is a bug of ours, so each is a CHECK. Numbers I… are those of docs/testing.md.
+// broken law is a bug of ours, so each is a CHECK. Numbers I… are those of docs/protocol.md.
 #pragma once
 
 #include <optional>

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a client or another host asks of a host.
+#include "fuzz/fuzzer.h"
+#include "zraft/net/wire.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace zraft;
+  (void)fuzz::expect_one_encoding(
+      fuzz::view(data, size), [](BytesView input) { return net::decode_request(input); },
+      [](const net::Request& value) { return net::encode(value); });
+  return 0;
+}
