@@ -31,9 +31,14 @@ TEST(SettingsBytes, ACharacterOutsideAsciiIsRefusedWhereNoneCanStand) {
 }
 
 TEST(SettingsBytes, ACharacterOutsideAsciiMayStandInTextsAndComments) {
-  for (const char* text :
-       {"data = \"donn\u00e9es\"  # \u02ea", "# l'\u00e9t\u00e9\ndata = 'd\u00e9'",
-        "data = \"\"\"\nd\u00e9\"\u02ea\"\"\"", "data = '''d'\u00e9'''", "\uFEFFdata = \"d\"", "data = \"a\\\"\u00e9\""}) {
+  for (const char* text : {
+           "data = \"donn\u00e9es\"  # \u02ea",
+           "# l'\u00e9t\u00e9\ndata = 'd\u00e9'",
+           "data = \"\"\"\nd\u00e9\"\u02ea\"\"\"",
+           "data = '''d'\u00e9'''",
+           "\uFEFFdata = \"d\"",
+           "data = \"a\\\"\u00e9\"",
+       }) {
     EXPECT_EQ(problems_of_file(text), Problems{}) << text;
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The seeds of log_header_fuzz: one of each thing that stands at the head of a file of the log, and a name of each kind.
+// The seeds of log_header_fuzz: one of each thing that stands at the head of a file of the log, and a name of each
+// kind.
 #include <gtest/gtest.h>
 
 #include "test/seeds.h"
