@@ -180,6 +180,11 @@ TEST(Wire, TheCorporaOfTheFuzzersHoldTheSamples) {
     for (const Sample& one : format.samples) seeds[one.name] = one.bytes;
     zraft::test::expect_seeds(format.name, seeds);
   }
+  // Beyond the limit of a name, where a fuzzer hardly gets by itself.
+  Bytes hello = encode(Hello{.name = std::string(256, 'n')}) + "n";
+  hello[13] = 1;  // the length is 257
+  EXPECT_FALSE(decode_hello(hello).has_value());
+  zraft::test::expect_seeds("hello", {{"name_too_long", hello}});
 }
 
 }  // namespace
