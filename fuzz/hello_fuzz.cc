@@ -22,6 +22,8 @@ void run(BytesView input) {
   const auto hello =
       expect_one_encoding(input, net::decode_hello, [](const net::Hello& value) { return net::encode(value); });
   if (!hello) return;
+  CHECK(hello->role == net::Hello::Role::host || hello->role == net::Hello::Role::client, "a role is a known one");
+  CHECK(hello->name.size() <= 256, "a name has its limit");
   expect_agreement({}, *hello);
   expect_agreement({.version = 300, .version_oldest = 2}, *hello);
 }

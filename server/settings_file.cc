@@ -4,6 +4,7 @@
 // not taken for a default.
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -26,9 +27,45 @@ Result<std::string> value_of(const toml::node& node, const Setting& setting) {
   return fail(Code::bad_request, "give a whole number, or a text like \"16M\"");
 }
 
+// The line of the first character outside ASCII that stands neither in a text nor in a comment; 0: there is none. TOML
+// has no place for one there, and toml++ 3.3 has undefined behaviour at some of them.
+std::uint32_t stray_character(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // the mark of UTF-8, which TOML allows
+  std::uint32_t line = 1;
+  std::string_view closing;  // of the text or comment that is open
+  while (!text.empty()) {
+    std::size_t taken = 1;
+    if (!closing.empty() && text.starts_with(closing)) {
+      taken = closing.size();
+      // Up to two quotes may stand before the three that close.
+      for (; closing.size() == 3 && taken < 5 && text.substr(taken).starts_with(closing.front()); ++taken) {}
+      closing = {};
+    } else if (!closing.empty()) {
+      if (closing.front() == '"' && text.front() == '\\') taken = std::min<std::size_t>(2, text.size());
+      if (closing.size() == 1 && text.front() == '\n') closing = {};
+    } else if (text.front() == '#') {
+      closing = "\n";
+    } else if (static_cast<unsigned char>(text.front()) > 0x7f) {
+      return line;
+    } else {
+      for (const std::string_view quotes : {"\"\"\"", "'''", "\"", "'"}) {
+        if (closing.empty() && text.starts_with(quotes)) closing = quotes;
+      }
+      taken = std::max<std::size_t>(1, closing.size());
+    }
+    line += static_cast<std::uint32_t>(std::ranges::count(text.substr(0, taken), '\n'));
+    text.remove_prefix(taken);
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::vector<std::string> read_toml(std::string_view text, const std::string& path, Settings& settings) {
+  if (const std::uint32_t line = stray_character(text); line != 0) {
+    return {path + ":" + std::to_string(line) +
+            ": this is no TOML: a character outside ASCII that stands neither in quotes nor in a comment"};
+  }
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();

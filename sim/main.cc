@@ -201,8 +201,8 @@ int main(int argc, char** argv) {
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const double simulated = static_cast<double>(totals.simulated_ns) / 1e9;
   std::printf("%llu events, %llu faults, %.0fs simulated in %.1fs (%.0f times as fast), trace hash of all %016llx\n",
-              static_cast<unsigned long long>(totals.events), static_cast<unsigned long long>(totals.faults), simulated, seconds,
-              seconds > 0 ? simulated / seconds : 0.0, static_cast<unsigned long long>(totals.trace_hash));
+              static_cast<unsigned long long>(totals.events), static_cast<unsigned long long>(totals.faults), simulated,
+              seconds, seconds > 0 ? simulated / seconds : 0.0, static_cast<unsigned long long>(totals.trace_hash));
   std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(totals.passed),
               static_cast<unsigned long long>(totals.failed));
   return totals.failed == 0 ? 0 : 1;

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "test/seeds.h"
 #include "zraft/net/wire.h"
 
 namespace zraft::net {
@@ -66,6 +67,15 @@ TEST(PeerName, AnErrorShowsBadInputShortAndPrintable) {
   const std::string text = parse_peer(std::string("\x1b[2J\n") + std::string(500, 'x')).error().text;
   EXPECT_EQ(text.substr(0, 7), "\"?[2J?x");
   EXPECT_LT(text.size(), 150u);
+}
+
+TEST(Address, TheCorpusOfTheFuzzerHoldsOneOfEachForm) {
+  zraft::test::expect_seeds("address", {{"name", "localhost:7000"},
+                                        {"ipv4", "10.0.0.1:0"},
+                                        {"ipv6", "[fe80::1.2.3.4]:65535"},
+                                        {"ipv4_in_brackets", "[10.0.0.1]:80"},
+                                        {"peer", "node-1.a_B@10.0.0.1:7000"},
+                                        {"peer_at_ipv6", "a@[::1]:80"}});
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <utility>
 
 namespace zraft::client {
@@ -155,7 +156,10 @@ class Gathering : public std::enable_shared_from_this<Gathering> {
         rows_.push_back({.peer = peer, .host = {}, .version = {}, .error = error, .status = {}});
       }
     }
-    std::ranges::stable_sort(rows_, {}, [](const MemberStatus& row) { return std::pair(row.status.group, row.peer); });
+    // All of a row that can differ: clang takes no stable_sort of this standard library.
+    std::ranges::sort(rows_, {}, [](const MemberStatus& row) {
+      return std::tuple(row.status.group, row.peer, row.host, row.error.text);
+    });
     std::exchange(done_, nullptr)(std::move(rows_));
   }
 
