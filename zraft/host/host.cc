@@ -145,6 +145,9 @@ Result<> Host::check(const CatalogueEntry& entry, const raft::Recovered& recover
   if (recovered.entries.empty() && recovered.base.last == raft::Position{}) return {};
   raft::Membership newest = recovered.base.membership;
   for (const raft::Record& record : recovered.entries) {
+    if (record.group() != entry.group_id) {
+      return fail(Code::corrupt, "the log of the group " + entry.group + " holds entries of another group");
+    }
     if (record.type() != raft::EntryType::membership) continue;
     auto membership = raft::decode_membership(record.payload());
     if (!membership) return fail(Code::corrupt, "group " + entry.group + ": " + membership.error().text);
