@@ -7,7 +7,8 @@
 # Another build directory: FUZZ_BUILD=... . Exit code: 0 clean, 1 something was found, 2 nothing to run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-seconds=${1:?"usage: fuzz/run.sh SECONDS [NAME...]"}
+[ $# -gt 0 ] || { echo "usage: fuzz/run.sh SECONDS [NAME...]" >&2; exit 2; }
+seconds=$1
 shift
 build=${FUZZ_BUILD:-build/fuzz}
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "fuzz/run.sh: \"$seconds\" is no number of seconds from 1 on" >&2; exit 2; }

@@ -115,14 +115,42 @@ TEST_F(AdminTest, W08_RefusesNoPeersBadPeersAndTheSameTwiceBeforeItAsksAnybody) 
   EXPECT_TRUE(network_.attempts.empty());
 }
 
+TEST_F(AdminTest, WaitsForAHostThatIsJustBeingStarted) {
+  dead_ = {"b:1"};
+  create(three_);
+  for (const char* host : {"a:1", "c:1"}) answer(host, {});
+  loop_.advance(Duration::milliseconds(40));
+  EXPECT_TRUE(results_.empty());
+  dead_.clear();
+  loop_.advance(Duration::milliseconds(20));
+  meet();
+  EXPECT_EQ(count<net::CheckPeer>("b:1"), 1U);
+  answer("b:1", {});
+  for (const char* host : {"a:1", "b:1", "c:1"}) EXPECT_EQ(count<net::StartPeer>(host), 1U) << host;
+}
+
 TEST_F(AdminTest, AHostThatCannotBeReachedIsNamed) {
   dead_ = {"b:1"};
   create(three_);
   answer("a:1", {});
   answer("c:1", {});
+  for (int i = 0; i < 21; ++i) {
+    EXPECT_TRUE(results_.empty() || i == 20);
+    loop_.advance(Duration::milliseconds(50));
+    meet();
+  }
   ASSERT_EQ(results_.size(), 1U);
   EXPECT_EQ(results_[0].error().code, Code::all_failed);
   EXPECT_NE(results_[0].error().text.find("y@b:1"), std::string::npos);
+}
+
+TEST_F(AdminTest, DoesNotWaitForAHostWhenAnotherRefuses) {
+  dead_ = {"b:1"};
+  create(three_);
+  answer("a:1", {});
+  answer("c:1", {Code::already_present, "host c already has a peer of a group kv"});
+  ASSERT_EQ(results_.size(), 1U);
+  EXPECT_EQ(results_[0].error().code, Code::already_present);
 }
 
 TEST_F(AdminTest, AStatusShowsMembersThatOnlyTheMembershipNamesAndThoseThatDoNotAnswer) {

@@ -16,8 +16,9 @@ namespace {
 
 class Creation : public std::enable_shared_from_this<Creation> {
  public:
-  Creation(LightSession& session, NewGroup group, Instant deadline, std::move_only_function<void(Result<>)> done)
-      : session_(session), group_(std::move(group)), deadline_(deadline), done_(std::move(done)) {}
+  Creation(node::Loop& loop, LightSession& session, NewGroup group, Instant deadline,
+           std::move_only_function<void(Result<>)> done)
+      : loop_(loop), session_(session), group_(std::move(group)), deadline_(deadline), done_(std::move(done)) {}
 
   void start(Random random) {
     group_id_.value = random.next() | 1;
@@ -29,11 +30,16 @@ class Creation : public std::enable_shared_from_this<Creation> {
     }
     membership_ = raft::membership_of(std::move(members));
     if (auto good = membership_.valid(); !good) return finish(std::move(good));
+    unchecked_ = membership_.members;
     check();
   }
 
  private:
   using Then = std::function<void()>;
+
+  [[nodiscard]] static bool may_pass(const Error& error) {
+    return error.code == Code::all_failed || error.code == Code::busy || error.code == Code::loading;
+  }
 
   [[nodiscard]] static std::string address_of(const raft::Member& member) {
     return net::parse_peer(member.peer)->address;
@@ -55,16 +61,25 @@ class Creation : public std::enable_shared_from_this<Creation> {
   void note(const raft::Member& member, const Error& error) {
     if (error.code == Code::ok) return;
     failed_.push_back(member);
-    if (!first_error_) first_error_ = Error{error.code, member.peer + ": " + error.text};
+    // One that time does not mend says more than one that it may.
+    if (first_error_ && (!may_pass(*first_error_) || may_pass(error))) return;
+    first_error_ = Error{error.code, member.peer + ": " + error.text};
   }
 
+  // A host that is just being started is waited for, for half of the time: nothing has happened yet.
   void check() {
     ask_all(
-        membership_.members,
+        std::exchange(unchecked_, {}),
         [this](const raft::Member& member) { return net::CheckPeer{group_.name, member.peer, group_.backend}; },
         deadline_, [this] {
-          if (first_error_) return finish(std::unexpected(*first_error_));
-          start_peers();
+          if (!first_error_) return start_peers();
+          const Instant again = loop_.now() + pause;
+          if (!may_pass(*first_error_) || deadline_ - again < again - begun_) {
+            return finish(std::unexpected(*first_error_));
+          }
+          first_error_.reset();
+          unchecked_ = std::exchange(failed_, {});
+          loop_.wake_at(again, [self = shared_from_this()] { self->check(); });
         });
   }
 
@@ -99,12 +114,17 @@ class Creation : public std::enable_shared_from_this<Creation> {
 
   void finish(Result<> result) { std::exchange(done_, nullptr)(std::move(result)); }
 
+  static constexpr Duration pause = Duration::milliseconds(50);
+
+  node::Loop& loop_;
   LightSession& session_;
   const NewGroup group_;
+  const Instant begun_ = loop_.now();
   const Instant deadline_;
   std::move_only_function<void(Result<>)> done_;
   raft::GroupId group_id_;
   raft::Membership membership_;
+  std::vector<raft::Member> unchecked_;
   std::vector<raft::Member> failed_;
   std::optional<Error> first_error_;
 };
@@ -178,7 +198,7 @@ class Gathering : public std::enable_shared_from_this<Gathering> {
 
 void create_group(node::Loop& loop, LightSession& session, NewGroup group, Instant deadline, Random random,
                   std::move_only_function<void(Result<>)> done) {
-  auto creation = std::make_shared<Creation>(session, std::move(group), deadline, std::move(done));
+  auto creation = std::make_shared<Creation>(loop, session, std::move(group), deadline, std::move(done));
   loop.post([creation, random] { creation->start(random); });
 }
 

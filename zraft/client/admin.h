@@ -19,6 +19,7 @@ struct NewGroup {
   std::string backend = "memory";
 };
 
+// A host that cannot be reached, or is busy, is asked again for half of the time.
 // Errors: bad_request (a peer that is no "name@host:port", one that stands twice, none; an unknown backend),
 // already_present, all_failed (a host cannot be reached), each naming the peer. `done` comes on the loop.
 void create_group(node::Loop& loop, LightSession& session, NewGroup group, Instant deadline, Random random,
