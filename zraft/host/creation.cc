@@ -29,7 +29,12 @@ net::Reply reply_of(Error error) { return {.id = 0, .error = std::move(error), .
 net::Reply reply_of(const Result<>& result) { return reply_of(result ? Error{} : result.error()); }
 
 raft::Recovered first_state(const net::StartPeer& wanted) {
-  if (wanted.membership.members.empty()) return {};  // whoever takes it in sends it everything
+  if (wanted.membership.find(wanted.self) == nullptr) {
+    // It is to join: whoever takes it in sends it everything. What it knows is whom to answer.
+    raft::Recovered first;
+    first.base.membership = wanted.membership;
+    return first;
+  }
   Bytes payload;
   raft::encode(wanted.membership, payload);
   raft::Recovered first;
@@ -96,12 +101,9 @@ void Host::on(net::StartPeer&& body, Instant, Answer answer) {
   if (body.group_id.value == 0 || body.self.value == 0) {
     return answer(reply_of({Code::bad_request, "StartPeer names no group or no member"}));
   }
-  if (!body.membership.members.empty()) {
-    if (Result<> good = body.membership.valid(); !good) return answer(reply_of(good));
-    const raft::Member* self = body.membership.find(body.self);
-    if (self == nullptr || self->peer != body.peer) {
-      return answer(reply_of({Code::bad_request, "StartPeer names a member that is not in its membership"}));
-    }
+  if (Result<> good = body.membership.valid(); !good) return answer(reply_of(good));
+  if (const raft::Member* self = body.membership.find(body.self); self != nullptr && self->peer != body.peer) {
+    return answer(reply_of({Code::bad_request, "StartPeer names a member otherwise than its membership does"}));
   }
   // Asked again after a lost answer: what is done is done.
   if (const auto found = peers_.find({body.group_id, body.self}); found != peers_.end()) {
