@@ -158,7 +158,23 @@ void Nemesis::restart(SimHost& host) {
   restart_later(host);
 }
 
+// What a host promises with a new term is lost only if the power goes before anything else is synced.
+void Nemesis::watch_terms(SimHost& host) {
+  if (is_resting_ || plan_.new_term_ppm == 0 || !host.is_up() || host.has_died()) return;
+  raft::Term newest;
+  for (const auto& [id, group] : host.host()->groups()) newest = std::max(newest, group->node().core().term());
+  raft::Term& seen = terms_[host.id()];
+  if (newest <= seen) return;
+  seen = newest;
+  if (!random_.chance(plan_.new_term_ppm)) return;
+  const Duration soon = draw_between(random_, {}, Duration::milliseconds(20));
+  world_.after(soon, the_world, EventKind::world, 6, [this, &host, process = host.process()] {
+    if (!is_resting_ && host.is_up() && host.process() == process) end(host, Ending::power_lost);
+  });
+}
+
 void Nemesis::tend(SimHost& host) {
+  watch_terms(host);
   const bool has_failed = host.is_up() && !host.has_died() && host.host()->has_failed();
   if (!host.has_died() && !has_failed) return;
   if (std::find(ending_.begin(), ending_.end(), host.id()) != ending_.end()) return;

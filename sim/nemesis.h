@@ -40,6 +40,7 @@ class Nemesis {
   void pause();
   void reset();
   void slow_disk();
+  void watch_terms(SimHost& host);
   void end(SimHost& host, Ending ending);
   void restart_later(SimHost& host);
   void restart(SimHost& host);
@@ -55,6 +56,7 @@ class Nemesis {
   std::vector<HostId> clients_;
   bool is_resting_ = true;
   std::uint64_t partitions_ = 0;
+  std::map<HostId, raft::Term> terms_;  // the largest of each host's groups, as last seen
   std::vector<HostId> ending_;      // hosts that are to be ended or started by an event under way
   std::vector<std::string> refusals_;
   std::map<std::string, std::uint64_t> counts_;

@@ -43,11 +43,15 @@ bool Fabric::is_path_blocked(const Wire& wire, std::size_t side) const {
   return is_blocked(wire.ends[side].process.host, wire.ends[1 - side].process.host);
 }
 
-void Fabric::set_blocked(const std::vector<Blocked>& blocked) {
-  const std::set<Blocked> before = std::exchange(blocked_, {blocked.begin(), blocked.end()});
+std::vector<Fabric::WireId> Fabric::all_wires() const {
   std::vector<WireId> ids;
   for (const auto& [id, wire] : wires_) ids.push_back(id);
-  for (const WireId id : ids) {
+  return ids;
+}
+
+void Fabric::set_blocked(const std::vector<Blocked>& blocked) {
+  blocked_ = {blocked.begin(), blocked.end()};
+  for (const WireId id : all_wires()) {
     flush(id, 0);
     flush(id, 1);
   }
@@ -57,6 +61,12 @@ void Fabric::heal(const NetworkSettings& good) {
   settings_ = good;
   set_blocked({});
   ++era_;
+  for (const WireId id : all_wires()) {
+    const Wire* wire = find(id);
+    if (wire == nullptr) continue;
+    const Instant drained = std::max(wire->ends[0].in_order_until, wire->ends[1].in_order_until);
+    if (drained > world_.now() + good.give_up_after) break_wire(id, "the connection was reset");
+  }
   for (const auto& [id, wire] : wires_) {
     for (std::size_t side = 0; side < 2; ++side) {
       End& end = wire->ends[side];
@@ -104,7 +114,8 @@ Fabric::WireId Fabric::connect(Process process, const std::string& address, SimL
   wire->ends[0].process = process;
   wire->ends[0].link = link;
   wires_.emplace(id, std::move(wire));
-  world_.after(draw_delay(), the_world, EventKind::frame, id, [this, id, address] { try_connect(id, address, 1); });
+  world_.after(draw_delay(), the_world, EventKind::frame, id << 32,
+               [this, id, address] { try_connect(id, address, 1); });
   return id;
 }
 
@@ -123,7 +134,7 @@ void Fabric::try_connect(WireId id, const std::string& address, int attempt) {
   const Process to = listening->second.process;
   if (is_blocked(from, to.host) || is_blocked(to.host, from)) {
     if (attempt < connect_attempts) {
-      world_.after(settings_.give_up_after / connect_attempts, the_world, EventKind::frame, id,
+      world_.after(settings_.give_up_after / connect_attempts, the_world, EventKind::frame, id << 32,
                    [this, id, address, attempt] { try_connect(id, address, attempt + 1); });
       return;
     }
@@ -134,10 +145,10 @@ void Fabric::try_connect(WireId id, const std::string& address, int attempt) {
   }
   wire->ends[1].process = to;
   wire->ends[0].in_order_until = world_.now();
-  world_.at(world_.now(), to, EventKind::frame, id, [this, id, address] { accept(id, address); });
+  world_.at(world_.now(), to, EventKind::frame, id << 32, [this, id, address] { accept(id, address); });
   const Instant opens = world_.now() + draw_delay();
   wire->ends[1].in_order_until = opens;
-  world_.at(opens, wire->ends[0].process, EventKind::frame, id, [this, id] { open(id); });
+  world_.at(opens, wire->ends[0].process, EventKind::frame, id << 32, [this, id] { open(id); });
 }
 
 void Fabric::accept(WireId id, const std::string& address) {
@@ -218,7 +229,7 @@ void Fabric::flush(WireId id, std::size_t side) {
 
 void Fabric::watch_stall(WireId id, std::size_t side) {
   const SharedBytes first = find(id)->ends[side].stalled.front().body;
-  world_.after(settings_.give_up_after, the_world, EventKind::frame, id, [this, id, side, first] {
+  world_.after(settings_.give_up_after, the_world, EventKind::frame, id << 32, [this, id, side, first] {
     Wire* wire = find(id);
     if (wire == nullptr || wire->is_dead || !wire->is_open) return;
     End& end = wire->ends[side];
@@ -337,7 +348,7 @@ void Fabric::break_wire(WireId id, const std::string& why) {
 void Fabric::tell(WireId id, std::size_t side, Duration delay, Error why) {
   End& end = find(id)->ends[side];
   if (end.is_told || end.telling.value != 0) return;
-  end.telling = world_.after(delay, end.process, EventKind::frame, id, [this, id, side, why = std::move(why)] {
+  end.telling = world_.after(delay, end.process, EventKind::frame, id << 32, [this, id, side, why = std::move(why)] {
     Wire* wire = find(id);
     if (wire == nullptr) return;
     wire->ends[side].is_told = true;

@@ -72,8 +72,9 @@ class Fabric {
 
   void set_settings(const NetworkSettings& settings) { settings_ = settings; }
   // From now on the network is as `good` says. Peer frames under way are lost, because what is late can keep an
-  // election from ending as long as it is late. Who waits to learn that a link is dead learns it soon: that his peer
-  // is back does not shorten such a wait by itself, no more than it does with TCP.
+  // election from ending as long as it is late; a link on which more stands in line than could arrive soon is reset.
+  // Who waits to learn that a link is dead learns it soon: that his peer is back does not shorten such a wait by
+  // itself, no more than it does with TCP.
   void heal(const NetworkSettings& good);
   [[nodiscard]] const NetworkCounts& counts() const { return counts_; }
 
@@ -147,6 +148,7 @@ class Fabric {
   void tell(WireId id, std::size_t side, Duration delay, Error why);
   void drop_if_over(WireId id);
   [[nodiscard]] Wire* find(WireId id);
+  [[nodiscard]] std::vector<WireId> all_wires() const;
   [[nodiscard]] Duration draw_delay();
   [[nodiscard]] bool is_path_blocked(const Wire& wire, std::size_t side) const;
 

@@ -110,6 +110,7 @@ void draw_faults(Dice dice, Scenario& s) {
   faults.power_ppm = dice.even() ? dice.up_to(100 * percent) : 0;
   faults.fuse_ppm = dice.even() ? 30 * percent : 0;
   faults.all_down_ppm = dice.one_in(4) ? 10 * percent : 0;
+  if (has_crashes && dice.one_in(3)) faults.new_term_ppm = dice.up_to(30 * percent);
 
   const bool has_pauses = dice.even();
   if (has_pauses) faults.pause_every = dice.ms(300, 6'000);

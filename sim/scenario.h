@@ -29,6 +29,7 @@ struct FaultPlan {
   std::uint64_t power_ppm = 0;     // of the crashes: the machine loses power
   std::uint64_t fuse_ppm = 0;      // of the crashes: between two calls to the disk
   std::uint64_t all_down_ppm = 0;  // of the crashes: all hosts at once
+  std::uint64_t new_term_ppm = 0;  // of the times that a host sees a new term: it loses power very soon
 
   Duration pause_every{};
   Duration pause_max{};

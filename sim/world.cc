@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "zraft/base/check.h"
@@ -81,8 +83,44 @@ void World::pause(HostId id, Duration length) {
   Host& paused = host(id);
   paused.paused_until = std::max(paused.paused_until, now_ + length);
   after(length, the_world, EventKind::world, id.value, [this, id] {
-    if (!is_paused(id)) resume(id);
+    if (!is_paused(id)) catch_up(id);
   });
+}
+
+std::uint64_t World::source_of(const Entry& entry) {
+  const Slot* slot = slot_of(entry.id);
+  if (slot == nullptr) return 0;  // cancelled meanwhile
+  const std::uint64_t link = slot->kind == EventKind::frame ? slot->detail >> 32 : 0;
+  return (link << 8) | static_cast<std::uint64_t>(slot->kind);
+}
+
+// Some of the first entries of one source, which are taken out.
+std::vector<World::Entry> World::draw_gulp(std::vector<Entry>& held) {
+  std::erase_if(held, [this](const Entry& entry) { return slot_of(entry.id) == nullptr; });
+  if (held.empty()) return {};
+  std::set<std::uint64_t> sources;
+  for (const Entry& entry : held) sources.insert(source_of(entry));
+  const std::uint64_t source = *std::next(sources.begin(), static_cast<std::ptrdiff_t>(random_.below(sources.size())));
+  const std::uint64_t size = 1 + random_.below(held.size());
+  std::vector<Entry> gulp;
+  std::erase_if(held, [&](const Entry& entry) {
+    if (source_of(entry) != source || gulp.size() == size) return false;
+    gulp.push_back(entry);
+    return true;
+  });
+  return gulp;
+}
+
+void World::catch_up(HostId id) {
+  if (is_paused(id)) return;
+  const std::vector<Entry> gulp = draw_gulp(host(id).held);
+  if (gulp.empty()) return;
+  const Duration busy = Duration::microseconds(random_.between(1, 50));
+  host(id).paused_until = now_ + busy;
+  after(busy, the_world, EventKind::world, id.value, [this, id] { catch_up(id); });
+  for (const Entry& entry : gulp) {
+    if (Slot* slot = slot_of(entry.id); slot != nullptr) perform(*slot);
+  }
 }
 
 void World::resume(HostId id) {

@@ -65,8 +65,11 @@ class World {
   // are destroyed by whoever owns them, after that task.
   void kill(Process process);
   [[nodiscard]] bool is_alive(Process process) const;
-  // The host's processes do nothing until then; what happens to them meanwhile is held back and comes in order.
+  // The host's processes do nothing until then; what happens to them meanwhile is held back. Then they catch up, as a
+  // loop does that finds many sources ready: each source (a link, the timers, the queue of tasks, ..) is in order, but
+  // which of them comes next, and how much of it, is chance.
   void pause(HostId host, Duration length);
+  // At once, and in order.
   void resume(HostId host);
   [[nodiscard]] bool is_paused(HostId host) const;
 
@@ -75,7 +78,7 @@ class World {
   [[nodiscard]] Instant true_time(Process process, Instant local) const;
 
   // Runs `task` at `when` (at once after the present event, if that has passed) unless the owner has been killed.
-  // `detail` goes into the trace.
+  // `detail` goes into the trace; of a frame, its upper half is the link.
   EventId at(Instant when, Process owner, EventKind kind, std::uint64_t detail, Task task);
   EventId after(Duration delay, Process owner, EventKind kind, std::uint64_t detail, Task task);
   void cancel(EventId event);
@@ -135,6 +138,9 @@ class World {
   [[nodiscard]] Entry pop();
   Task release(Slot& slot);
   void perform(Slot& slot);
+  void catch_up(HostId host);
+  [[nodiscard]] std::vector<Entry> draw_gulp(std::vector<Entry>& held);
+  [[nodiscard]] std::uint64_t source_of(const Entry& entry);
 
   Random random_;
   Instant now_;

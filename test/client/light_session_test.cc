@@ -164,6 +164,25 @@ TEST_F(LightSessionTest, SaysNotFoundOnlyWhenNoHostHasTheGroup) {
   EXPECT_EQ(outcomes_[0].error.code, Code::not_found);
 }
 
+// A member that does not lead yet, and a host that is no member: the second says so again and again.
+TEST_F(LightSessionTest, WaitsForALeaderWhereOnlySomeHostsHaveTheGroup) {
+  make({.hosts = {"a:1", "b:1"}});
+  put("x");
+  for (int i = 0; i < 8; ++i) {
+    const std::string host = asked();
+    answer(host, host == "a:1" ? Error{Code::not_leader, "no leader is known"} : Error{Code::not_found, "no group kv"});
+    loop_.advance(Duration::milliseconds(60));
+    ASSERT_TRUE(outcomes_.empty()) << i;
+  }
+  while (asked() != "a:1") {
+    answer("b:1", {Code::not_found, "no group kv"});
+    loop_.advance(Duration::milliseconds(60));
+  }
+  answer_ok("a:1", "1");
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_EQ(outcomes_[0].data, "1");
+}
+
 TEST_F(LightSessionTest, HandsOnARefusalThatNobodyElseWouldChange) {
   for (const Code code : {Code::too_large, Code::bad_request, Code::timeout_unknown_outcome}) {
     outcomes_.clear();

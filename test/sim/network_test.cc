@@ -252,6 +252,18 @@ TEST_F(NetworkTest, LetsNobodyWaitLongForADeadLinkOnceAllIsHealed) {
   EXPECT_EQ(here_.heard_, "open closed ");
 }
 
+TEST_F(NetworkTest, ResetsALinkWithALongQueueOnceAllIsHealed) {
+  connect();
+  fabric_.set_settings({.ns_per_byte = 1'000'000});
+  send(here_, FrameKind::request, Bytes(60'000, 'x'));
+  run(Duration::seconds(2));
+  EXPECT_EQ(here_.heard_ + there_.heard_, "open ");
+  fabric_.heal({.give_up_after = Duration::seconds(1)});
+  run(Duration::seconds(1));
+  EXPECT_EQ(here_.heard_, "open closed ");
+  EXPECT_EQ(there_.heard_, "closed ");
+}
+
 TEST_F(NetworkTest, BreaksALinkThatCarriedADamagedFrame) {
   connect();
   NetworkSettings bad;

@@ -209,8 +209,9 @@ void LightSession::on_refusal(std::uint64_t id, Request& request, net::Reply rep
     case Code::not_found:
       // A host without a peer of the group; only if all of them are, there is no such group.
       if (leader_ == request.host) leader_.clear();
-      if (++request.not_found >= hosts_.size()) return end(id, std::move(reply));
-      return try_again(id, std::move(reply.error), Duration{});
+      request.without.insert(request.host);
+      if (request.without.size() >= hosts_.size()) return end(id, std::move(reply));
+      return try_again(id, std::move(reply.error), is_first ? Duration{} : short_pause());
     case Code::stopped:
       if (leader_ == request.host) leader_.clear();
       connection(request.host).avoid();

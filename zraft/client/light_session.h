@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -77,7 +78,7 @@ class LightSession {
     std::string host;
     Instant sent;
     std::size_t refusals = 0;   // in a row
-    std::size_t not_found = 0;  // hosts that do not have the group
+    std::set<std::string> without;  // hosts that do not have the group
     Error last_failure;         // of the newest attempt
   };
 
