@@ -147,6 +147,10 @@ void Cluster::add_clients(Group& group) {
     const auto acknowledged = [&ghost](std::uint64_t index, const Bytes& command) {
       ghost.on_acknowledged(index, crc32c(command));
     };
+    if (scenario_.has_readers) {
+      options.put_ppm = i % 2 == 0 ? 0 : 1'000'000;
+      options.remove_ppm = options.compare_ppm = 0;
+    }
     group.clients.push_back(
         std::make_unique<KvClient>(world_, fabric_, group.history, id, options, acknowledged));
     group.clients.back()->start();

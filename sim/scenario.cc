@@ -3,6 +3,8 @@
 // See scenario.h. Each part has a generator of its own, so that a new draw in one leaves the others as they are.
 #include "sim/scenario.h"
 
+#include <algorithm>
+
 #include "sim/draw.h"
 
 namespace zraft::sim {
@@ -131,11 +133,13 @@ void draw_clients(Dice dice, Scenario& s) {
   client.think_mean = dice.us_by_magnitude(500, 200'000);
   const std::uint64_t keys = dice.up_to(4) + 1;
   for (std::uint64_t i = 0; i < keys; ++i) client.keys.push_back(Bytes("k") + std::to_string(i));
-  client.value_bytes_max = dice.one_in(4) ? 8'000 : 100;
+  // A value that can never be taken in would keep its client waiting for ever.
+  client.value_bytes_max = std::min<std::size_t>(dice.one_in(4) ? 8'000 : 100, s.host.host.uncommitted_bytes_max / 4);
   client.put_ppm = dice.up_to(60 * percent);
   client.remove_ppm = dice.up_to(10 * percent);
   client.compare_ppm = dice.up_to(25 * percent);
   client.abandon_ppm = dice.even() ? dice.up_to(2 * percent) : 0;
+  s.has_readers = dice.even();
 }
 
 void draw_creation(Dice dice, Scenario& s) {

@@ -50,6 +50,9 @@ struct Scenario {
   NetworkSettings network;
   FaultPlan faults;
   KvClientOptions client;
+  // Every other client only reads, the rest only write. Who mixes finds out soon that the leader has changed; who only
+  // reads stays with an old one for as long as that answers.
+  bool has_readers = false;
   Duration safety_phase;
   // One more group is created while the faults go on; that must succeed, or leave nothing behind.
   std::optional<Duration> creation_at;
