@@ -162,7 +162,7 @@ void Nemesis::restart(SimHost& host) {
 void Nemesis::watch_terms(SimHost& host) {
   if (is_resting_ || plan_.new_term_ppm == 0 || !host.is_up() || host.has_died()) return;
   raft::Term newest;
-  for (const auto& [id, group] : host.host()->groups()) newest = std::max(newest, group->node().core().term());
+  for (const auto& [id, group] : host.host()->peers()) newest = std::max(newest, group->node().core().term());
   raft::Term& seen = terms_[host.id()];
   if (newest <= seen) return;
   seen = newest;
