@@ -142,7 +142,10 @@ class Grammar {
     replace->add_option("OLD_NEW", words_.peers, "OLD and NEW")->option_text("OLD NEW")->required()->expected(2);
     auto* set = on_group("set-members", "Makes the members --new, if they are --old now.");
     set->add_option("--old", words_.old_peers, "Who they are now.")->required()->delimiter(',')->type_name("PEER,...");
-    set->add_option("--new", words_.new_peers, "Who they are to be.")->required()->delimiter(',')->type_name("PEER,...");
+    set->add_option("--new", words_.new_peers, "Who they are to be.")
+        ->required()
+        ->delimiter(',')
+        ->type_name("PEER,...");
     auto* transfer = on_group("transfer", "Makes another member lead; without PEER, whoever can best.");
     transfer->add_option("PEER", words_.peers, "NAME@HOST:PORT")->expected(0, 1);
     auto* destroy = on_group("destroy", "Stops the group and forgets its data at all members, or at PEER alone.");

@@ -63,6 +63,42 @@ std::string problem_of(const client::MemberStatus& row) {
   return row.error.code == Code::ok ? row.status.problem : row.error.text;
 }
 
+// One line for each group that anybody has.
+struct GroupLine {
+  std::string backend;
+  std::string leader;
+  std::size_t members = 0;
+  raft::Term term;
+};
+
+std::map<std::string, GroupLine> groups_of(const std::vector<client::MemberStatus>& rows) {
+  std::map<std::string, GroupLine> groups;
+  for (const client::MemberStatus& row : rows) {
+    if (row.error.code != Code::ok) continue;
+    GroupLine& line = groups[row.status.group];
+    line.backend = row.status.backend;
+    if (row.status.term < line.term) continue;
+    line.term = row.status.term;
+    if (!row.status.leader.empty()) line.leader = row.status.leader;
+    if (!row.status.membership.members.empty()) line.members = row.status.membership.members.size();
+  }
+  return groups;
+}
+
+// "voter", "learner", "catching up" (to vote), "leaving".
+std::string duty_of(const raft::Membership& membership, raft::NodeId id) {
+  const auto has = [id](const std::vector<raft::NodeId>& list) { return std::ranges::find(list, id) != list.end(); };
+  if (has(membership.voters)) return membership.is_joint() && !has(membership.outgoing) ? "joining" : "voter";
+  if (has(membership.outgoing)) return "leaving";
+  return has(membership.promoting) ? "catching-up" : "learner";
+}
+
+std::string match_of(const net::PeerStatus& leader, raft::NodeId id) {
+  if (id == leader.self) return number(leader.durable.value);
+  const auto found = std::ranges::find(leader.followers, id, &net::FollowerStatus::id);
+  return found == leader.followers.end() ? "" : number(found->match.value);
+}
+
 }  // namespace
 
 std::string table(const std::vector<std::vector<std::string>>& rows) {
@@ -105,48 +141,12 @@ std::string status_table(const std::vector<client::MemberStatus>& rows) {
   return table(lines);
 }
 
-// One line for each group that anybody has.
-struct GroupLine {
-  std::string backend;
-  std::string leader;
-  std::size_t members = 0;
-  raft::Term term;
-};
-
-std::map<std::string, GroupLine> groups_of(const std::vector<client::MemberStatus>& rows) {
-  std::map<std::string, GroupLine> groups;
-  for (const client::MemberStatus& row : rows) {
-    if (row.error.code != Code::ok) continue;
-    GroupLine& line = groups[row.status.group];
-    line.backend = row.status.backend;
-    if (row.status.term < line.term) continue;
-    line.term = row.status.term;
-    if (!row.status.leader.empty()) line.leader = row.status.leader;
-    if (!row.status.membership.members.empty()) line.members = row.status.membership.members.size();
-  }
-  return groups;
-}
-
 std::string groups_table(const std::vector<client::MemberStatus>& rows) {
   std::vector<std::vector<std::string>> lines{{"GROUP", "BACKEND", "MEMBERS", "TERM", "LEADER"}};
   for (const auto& [name, line] : groups_of(rows)) {
     lines.push_back({name, line.backend, number(line.members), number(line.term.value), line.leader});
   }
   return table(lines);
-}
-
-// "voter", "learner", "catching up" (to vote), "leaving".
-std::string duty_of(const raft::Membership& membership, raft::NodeId id) {
-  const auto has = [id](const std::vector<raft::NodeId>& list) { return std::ranges::find(list, id) != list.end(); };
-  if (has(membership.voters)) return membership.is_joint() && !has(membership.outgoing) ? "joining" : "voter";
-  if (has(membership.outgoing)) return "leaving";
-  return has(membership.promoting) ? "catching-up" : "learner";
-}
-
-std::string match_of(const net::PeerStatus& leader, raft::NodeId id) {
-  if (id == leader.self) return number(leader.durable.value);
-  const auto found = std::ranges::find(leader.followers, id, &net::FollowerStatus::id);
-  return found == leader.followers.end() ? "" : number(found->match.value);
 }
 
 std::string members_table(const net::PeerStatus& leader, const std::vector<client::MemberStatus>& rows) {

@@ -39,7 +39,7 @@ class Start : public ::testing::Test {
     world_.run(Duration::seconds(1));
     EXPECT_TRUE(is_written);
     if (is_named) {
-      EXPECT_TRUE(write_catalogue(files, encode(Catalogue{{group, {77}, "echo", {101}, "p1@n1:1"}})).has_value());
+      EXPECT_TRUE(write_catalogue(files, encode(Catalogue{{group, {77}, "echo", {101}, "p1@n1:1", {77}}})).has_value());
     }
     world_.world.kill(process);
     world_.disk.on_end(Ending::killed);

@@ -81,7 +81,8 @@ class Looking : public std::enable_shared_from_this<Looking> {
     const bool is_unknown = !rows.empty() && std::ranges::all_of(rows, [](const MemberStatus& row) {
       return row.error.code == Code::not_found;
     });
-    if (rows.empty() || is_unknown) return end({Code::not_found, "none of the hosts has a member of the group " + group_});
+    if (rows.empty() || is_unknown)
+      return end({Code::not_found, "none of the hosts has a member of the group " + group_});
     look_again(is_anybody_there ? "no member leads" : "no host answers: " + rows.front().error.text);
   }
 
@@ -149,7 +150,8 @@ class Changing final : public Looking {
       const std::string& peer = now.find(id)->peer;
       return !has(change_.gone, peer) && !has(change_.learners, peer);
     });
-    if (!is_any_left) return fail(Code::bad_request, "nobody would be left to vote: destroy the group, if that is meant");
+    if (!is_any_left)
+      return fail(Code::bad_request, "nobody would be left to vote: destroy the group, if that is meant");
     is_begun_ = true;
     return {};
   }

@@ -102,7 +102,11 @@ void Host::on(net::StartPeer&& body, Instant, Answer answer) {
     return answer(reply_of({Code::bad_request, "StartPeer names no group or no member"}));
   }
   if (Result<> good = body.membership.valid(); !good) return answer(reply_of(good));
-  if (const raft::Member* self = body.membership.find(body.self); self != nullptr && self->peer != body.peer) {
+  // One that is to join stands there by neither; one that begins with the group, by both.
+  const auto is_other = [&body](const raft::Member& member) {
+    return (member.id == body.self) != (member.peer == body.peer);
+  };
+  if (std::ranges::any_of(body.membership.members, is_other)) {
     return answer(reply_of({Code::bad_request, "StartPeer names a member otherwise than its membership does"}));
   }
   // Asked again after a lost answer: what is done is done.
@@ -203,7 +207,8 @@ void Host::retire(PeerKey key) {
     for (CatalogueEntry& entry : catalogue_) {
       if (entry.group_id != key.first || entry.self != key.second) continue;
       entry.is_removed = true;
-      say(LogLevel::info, "group " + entry.group + ": " + entry.peer + " was removed from it and stops; its data is kept");
+      say(LogLevel::info, "group " + entry.group + ": " + entry.peer + " was removed from it and stops; " +
+                              "its data is kept");
     }
     peers_.erase(key);
     save_catalogue([this](const Result<>& saved) {

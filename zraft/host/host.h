@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Many groups in one process: one port, one log, one loop. A host listens for other hosts and for clients, runs the
-// peers that its catalogue names (several of one group, if that is wanted), and serves requests: propose, query, status,
-// the starting and ending of peers, the change of members. It knows the world only through its seams, so the simulator
-// runs this very code.
+// peers that its catalogue names (several of one group, if that is wanted), and serves requests: propose, query,
+// status, the starting and ending of peers, the change of members. It knows the world only through its seams, so the
+// simulator runs this very code.
 //
 //   user's factories --> Host <-- seams: Loop, Network, Files, Worker
 //                         |-- catalogue      which peers run here

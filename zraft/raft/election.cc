@@ -171,7 +171,8 @@ void Core::become(BecomeCandidate wanted) {
   for (const Member& member : membership().members) {
     if (member.id == config_.self || !membership().is_voter(member.id)) continue;
     if (is_pre_vote) {
-      send(member.id, RequestPreVote{.proposed = next(hard_.term), .last = log_.last(), .membership = log_.membership_index()});
+      send(member.id,
+           RequestPreVote{.proposed = next(hard_.term), .last = log_.last(), .membership = log_.membership_index()});
     } else {
       send(member.id, RequestVote{.last = log_.last(), .transfer = wanted.is_transfer});
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Linearizable reads: thesis 6.4 (ReadIndex, also for followers) and 6.4.1 (leases). A leader confirms that it still
-// leads by a round of heartbeats that began after the read came; a follower asks the leader for the index and waits until
-// it has applied as much. A lease saves the round, at the price of a bound on the speed of clocks.
+// leads by a round of heartbeats that began after the read came; a follower asks the leader for the index and waits
+// until it has applied as much. A lease saves the round, at the price of a bound on the speed of clocks.
 #include <algorithm>
 #include <utility>
 
@@ -14,7 +14,8 @@ namespace zraft::raft {
 // --- the leader ---
 
 // A quorum has promised, when it heard what was sent then, to elect no other for an election timeout: of both
-// majorities while it is joint (P41). Not before the own term's first commit (P36), not once a successor was called (P40).
+// majorities while it is joint (P41). Not before the own term's first commit (P36), not once a successor was called
+// (P40).
 bool Core::has_lease(Instant now) const {
   const auto* role = std::get_if<Leader>(&role_);
   if (role == nullptr || !config_.lease_reads || role->lease_is_void || commit_ < role->term_start) return false;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Members that come and go, and leaders that make room: thesis 3.10 (transfer), 4.1 to 4.3 (membership), 4.2.1 (catching
-// up), 4.2.2 (removing the leader). A membership is in force from the moment it is in the log, and one change is under
-// way at a time, committed or rolled back before the next. A change of voters goes through a joint membership, which
-// whoever leads leaves as soon as it is committed, so that none stays half way (P49).
+// Members that come and go, and leaders that make room: thesis 3.10 (transfer), 4.1 to 4.3 (membership), 4.2.1
+// (catching up), 4.2.2 (removing the leader). A membership is in force from the moment it is in the log, and one change
+// is under way at a time, committed or rolled back before the next. A change of voters goes through a joint membership,
+// which whoever leads leaves as soon as it is committed, so that none stays half way (P49).
 #include <algorithm>
 #include <utility>
 
@@ -119,7 +119,7 @@ void Core::promote(Leader& role) {
 
 // --- removal ---
 
-// To whom the newest committed membership does not name. `its_membership`: where the one stands by which it is a member.
+// To whom the newest committed membership does not name. `its_membership`: where the one stands by which it is one.
 bool Core::tell_removed(NodeId who, Index its_membership) {
   const auto* role = std::get_if<Leader>(&role_);
   // Before the own term's first commit, this leader does not know what is committed.

@@ -83,7 +83,8 @@ void Core::heartbeat(Leader& role) {
   role.heartbeat_wanted = false;
   for (const Progress& progress : role.progresses) {
     // Never more than this member is known to hold (P26).
-    send(progress.id(), Heartbeat{.commit = std::min(progress.match(), commit_), .round = role.reads.newest(), .sent = now_});
+    send(progress.id(),
+         Heartbeat{.commit = std::min(progress.match(), commit_), .round = role.reads.newest(), .sent = now_});
   }
 }
 
