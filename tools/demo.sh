@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make demo: three nodes on this machine keep a key-value store by Raft, durably; the leader is killed, and the store
-# goes on; a fourth node joins and another leaves. Stays until Ctrl-C. Every step is checked, and waits for what it needs to see, with a deadline.
+# goes on; a fourth node joins and another leaves. Stays until Ctrl-C. Every step is checked, and waits for what it
+# needs to see, with a deadline.
 #
 #   ONCE=1    end after the last step: 0 if all went well, else 1 with what went wrong
 #   PORTS=N   the nodes listen on N to N+3 of 127.0.0.1 (default 7101)

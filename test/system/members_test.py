@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Members come and go under load: a group grows from one to five, all five are replaced one by one, and it shrinks to
-# three, while clients write. In some of the changes the leader is killed with kill -9 while the change is under way; the
-# operator then asks again, as he would, until the members are as he wants them.
+# three, while clients write. In some of the changes the leader is killed with kill -9 while the change is under way;
+# the operator then asks again, as he would, until the members are as he wants them.
 #
 #   ZRAFT_SEED     of the choice of the changes in which the leader dies; printed at the start
 import json
