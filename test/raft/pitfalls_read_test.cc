@@ -200,6 +200,29 @@ TEST(Pitfall, P37_AnAnswerToAnAttemptThatWasGivenUpAnswersNothing) {
   EXPECT_EQ(bench.answered<ReadReady>().size(), 2U);
 }
 
+TEST(Pitfall, P35_TheReadsOfFollowersAreBounded) {
+  OneCore bench = settled({.config = {.reads_max = 1}});
+  bench.give(ReadBarrier{{1}});
+  bench.receive(3, 2, RequestReadIndex{77});
+  const Round round = bench.sent_to<Heartbeat>(2)->round;
+  bench.receive(2, 2, HeartbeatReply{round});
+  EXPECT_EQ(bench.answered<ReadReady>().size(), 1U);
+  EXPECT_TRUE(bench.sent<ReadIndex>().empty()) << "it will ask again";
+  OneCore follower({.config = {.reads_max = 1}});
+  follower.append(2, 2, at(1, 1), {});
+  follower.give(ReadBarrier{{1}, ReadFrom::anywhere});
+  follower.give(ReadBarrier{{2}, ReadFrom::anywhere});
+  EXPECT_EQ(follower.answered<Refused>().at(0).code, Code::busy);
+}
+
+TEST(Pitfall, P39_ALeaseBeginsWhenTheHeartbeatWasSentNotWhenItWasAnswered) {
+  OneCore bench = settled({.config = {.lease_reads = true}});
+  const Instant sent = bench.now();
+  bench.pass(Duration::milliseconds(100));
+  bench.receive(2, 2, HeartbeatReply{{0}, sent});
+  EXPECT_FALSE(bench->has_lease(sent + Duration::milliseconds(270)));
+}
+
 TEST(Pitfall, P38_AReadAtAFollowerThatComesAfterItAskedWaitsForTheNextAnswer) {
   OneCore bench = following();
   bench.give(ReadBarrier{{1}, ReadFrom::anywhere});
