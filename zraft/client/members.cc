@@ -194,7 +194,7 @@ class Changing final : public Looking {
     net::StartPeer body{.group = group_,
                         .group_id = leader.status.group_id,
                         .backend = leader.status.backend,
-                        .self = {random_.next() | 1},
+                        .self = ids_.try_emplace(peer, raft::NodeId{random_.next() | 1}).first->second,
                         .peer = peer,
                         .membership = leader.status.membership};
     const raft::NodeId id = body.self;
@@ -240,6 +240,8 @@ class Changing final : public Looking {
   const Progress progress_;
   std::move_only_function<void(Result<>)> done_;
   bool is_begun_ = false;
+  // Drawn once for each new peer: an answer that was lost is asked for again, and what was started is not in the way.
+  std::map<std::string, raft::NodeId> ids_;
   std::map<std::string, raft::NodeId> started_;
   std::string told_;
 };

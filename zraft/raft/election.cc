@@ -20,9 +20,17 @@ void Core::arm_election() {
   election_due_ = now_ + config_.election_timeout + Duration{static_cast<std::int64_t>(random_.below(spread))};
 }
 
+// Thesis 4.2.2: whom the newest membership leaves out stands by the joint one before it, until it knows that the newest
+// is committed. Nobody else may hold the newest one, and by the joint one the others may need a vote that the longer log
+// refuses them: then nobody else could ever lead.
 bool Core::can_campaign() const {
-  if (is_removed_ || !membership().is_voter(config_.self)) return false;
-  return membership().find(config_.self)->priority > 0 && disk_answers();
+  if (is_removed_ || !disk_answers()) return false;
+  const Membership* by = &membership();
+  if (!by->is_voter(config_.self) && commit_ < log_.membership_index()) {
+    const Membership& before = log_.membership_at(log_.membership_index() - 1).membership;
+    if (before.is_joint()) by = &before;
+  }
+  return by->is_voter(config_.self) && by->find(config_.self)->priority > 0;
 }
 
 // P19: whose disk hangs can promise nothing.
