@@ -13,7 +13,8 @@ namespace zraft::cli {
 namespace {
 
 constexpr const char* about =
-    "zraft speaks with the nodes of a cluster of zraftd: it creates groups, reads and writes keys, shows and measures.";
+    "zraft speaks with the nodes of a cluster of zraftd: it creates groups and changes their members, reads\n"
+    "and writes keys, shows and measures.";
 constexpr const char* statuses =
     "Exit status: 0 done; 1 there is no such key, or a cas found another value; 2 the command line cannot be;\n"
     "3 nobody could be asked in time, nothing was changed; 4 the answer was lost, it may or may not have been done;\n"

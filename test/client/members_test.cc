@@ -158,7 +158,8 @@ TEST_F(MembersTest, ANewMemberIsStartedThenALearnerThenAVoter) {
   ASSERT_EQ(changes_.size(), 1U);
   EXPECT_EQ(changes_[0].promoting, std::vector<raft::NodeId>{starts_[0].self});
   EXPECT_EQ(voters(), (std::vector<std::string>{"w@d:1", "x@a:1", "y@b:1", "z@c:1"}));
-  EXPECT_EQ(progress_, (std::vector<std::string>{"starting w@d:1", "changing the members", "the new members catch up"}));
+  const std::vector<std::string> said = {"starting w@d:1", "changing the members", "the new members catch up"};
+  EXPECT_EQ(progress_, said);
 }
 
 TEST_F(MembersTest, ALearnerStaysOne) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pitfalls P18, P44 to P58 and P70 to P73: changes of members, learners, removal, leaders that hand over. Whole stories:
-// test/scripts/members*.txt and transfer*.txt.
+// Pitfalls P18, P44 to P58 and P70 to P73: changes of members, learners, removal, leaders that hand over. Whole
+// stories: test/scripts/members*.txt and transfer*.txt.
 #include <gtest/gtest.h>
 
 #include "test/raft/one_core.h"

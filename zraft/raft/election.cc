@@ -21,8 +21,8 @@ void Core::arm_election() {
 }
 
 // Thesis 4.2.2: whom the newest membership leaves out stands by the joint one before it, until it knows that the newest
-// is committed. Nobody else may hold the newest one, and by the joint one the others may need a vote that the longer log
-// refuses them: then nobody else could ever lead.
+// is committed. Nobody else may hold the newest one, and by the joint one the others may need a vote that the longer
+// log refuses them: then nobody else could ever lead.
 bool Core::can_campaign() const {
   if (is_removed_ || !disk_answers()) return false;
   const Membership* by = &membership();
