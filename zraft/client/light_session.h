@@ -77,9 +77,9 @@ class LightSession {
     bool is_out = false;     // sent to `host`, which has not answered
     std::string host;
     Instant sent;
-    std::size_t refusals = 0;   // in a row
+    std::size_t refusals = 0;       // in a row
     std::set<std::string> without;  // hosts that do not have the group
-    Error last_failure;         // of the newest attempt
+    Error last_failure;             // of the newest attempt
   };
 
   void begin(Request request);
