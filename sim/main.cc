@@ -27,11 +27,12 @@ using zraft::sim::Scenario;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* usage =
-    "usage: zraft-sim [--seed N | --seeds A..B] [--minutes M] [--jobs N] [--verbose]\n"
+    "usage: zraft-sim [--seed N | --seeds A..B] [--minutes M] [--jobs N] [--membership] [--verbose]\n"
     "  --seed N      one seed; with --minutes the first of many\n"
     "  --seeds A..B  all seeds from A to B\n"
     "  --minutes M   seed after seed for that long (default: one seed)\n"
     "  --jobs N      in that many processes (default 1)\n"
+    "  --membership  the members change meanwhile\n"
     "  --verbose     one line about each thing that happens\n";
 
 struct Arguments {
@@ -39,6 +40,7 @@ struct Arguments {
   std::optional<std::uint64_t> last;  // none: until the time is over
   std::optional<std::uint64_t> minutes;
   std::uint64_t jobs = 1;
+  bool has_membership = false;
   bool is_verbose = false;
 };
 
@@ -62,7 +64,7 @@ struct Totals {
 };
 
 volatile std::sig_atomic_t is_running = 0;
-char repeat_command[64] = "";
+char repeat_command[96] = "";
 
 extern "C" void on_abort(int) {
   if (is_running == 0) return;
@@ -94,6 +96,10 @@ std::optional<Arguments> parse(int argc, char** argv) {
       out.is_verbose = true;
       continue;
     }
+    if (name == "--membership") {
+      out.has_membership = true;
+      continue;
+    }
     if (i + 1 == argc) return std::nullopt;
     const std::string_view value = argv[++i];
     std::uint64_t minutes = 0;
@@ -122,10 +128,11 @@ void print(const Scenario& scenario, const RunResult& result) {
 }
 
 Totals run_seed(std::uint64_t seed, const Arguments& arguments, bool is_alone) {
-  std::snprintf(repeat_command, sizeof repeat_command, "zraft-sim --seed %llu --verbose\n",
-                static_cast<unsigned long long>(seed));
+  std::snprintf(repeat_command, sizeof repeat_command, "zraft-sim %s--seed %llu --verbose\n",
+                arguments.has_membership ? "--membership " : "", static_cast<unsigned long long>(seed));
   is_running = 1;
-  const Scenario scenario = zraft::sim::draw_scenario(seed);
+  const Scenario scenario = arguments.has_membership ? zraft::sim::draw_membership_scenario(seed)
+                                                     : zraft::sim::draw_scenario(seed);
   zraft::sim::World::Narrator narrator;
   if (arguments.is_verbose) {
     narrator = [](std::string_view line) { std::printf("%.*s\n", static_cast<int>(line.size()), line.data()); };

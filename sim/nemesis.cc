@@ -132,6 +132,11 @@ void Nemesis::end(SimHost& host, Ending ending) {
   restart_later(host);
 }
 
+void Nemesis::take_disk_of(SimHost& host) {
+  host.lose_disk();
+  restart_later(host);
+}
+
 void Nemesis::restart_later(SimHost& host) {
   const Duration delay = draw_exponential(random_, plan_.restart_after);
   world_.after(delay, the_world, EventKind::world, 3, [this, &host] {

@@ -72,7 +72,7 @@ TEST_F(GhostTest, FindsNothingWrongWithAGroupOfOne) {
   Core core = core_of(1, 1, {entry(1, 1)}, 1);
   ghost_.on_start({1}, core);
   lead(core);
-  ghost_.on_step({1}, core);
+  ghost_.on_step({1}, core, {});
   expect_fine();
   EXPECT_EQ(ghost_.commit(), core.commit().value);
   EXPECT_EQ(ghost_.terms_led(), 1U);
@@ -84,9 +84,9 @@ TEST_F(GhostTest, SeesTwoLeadersOfATerm_I1) {
   lead(one);
   lead(two);
   ghost_.on_start({1}, one);
-  ghost_.on_step({1}, one);
+  ghost_.on_step({1}, one, {});
   ghost_.on_start({2}, two);
-  ghost_.on_step({2}, two);
+  ghost_.on_step({2}, two, {});
   expect_broken("I1");
 }
 
@@ -138,11 +138,11 @@ TEST_F(GhostTest, SeesALeaderWithoutACommittedEntry_I6) {
   Core one = core_of(1, 1, {entry(1, 1), entry(1, 2), entry(1, 3)}, 1);
   lead(one);
   ghost_.on_start({1}, one);
-  ghost_.on_step({1}, one);
+  ghost_.on_step({1}, one, {});
   Core two = core_of(1, 1, {entry(1, 1)}, 8);
   lead(two);
   ghost_.on_start({2}, two);
-  ghost_.on_step({2}, two);
+  ghost_.on_step({2}, two, {});
   expect_broken("I6");
 }
 
@@ -150,11 +150,11 @@ TEST_F(GhostTest, AllowsALeaderOfAnOldTermThatLearnsLateOfItsElection_I6) {
   Core later = core_of(1, 1, {entry(1, 1), entry(1, 2), entry(1, 3)}, 8);
   lead(later);
   ghost_.on_start({1}, later);
-  ghost_.on_step({1}, later);
+  ghost_.on_step({1}, later, {});
   Core earlier = core_of(1, 1, {entry(1, 1)}, 3);
   ghost_.on_start({2}, earlier);
   be_elected(earlier);
-  ghost_.on_step({2}, earlier);
+  ghost_.on_step({2}, earlier, {});
   expect_fine();
 }
 
@@ -162,7 +162,7 @@ TEST_F(GhostTest, SeesACommittedEntryThatNoQuorumHasDurable_I7) {
   Core core = core_of(1, 1, {entry(1, 1)}, 1);
   lead(core);
   ghost_.on_start({2}, core);  // it speaks of member 1, whom nobody has seen
-  ghost_.on_step({2}, core);
+  ghost_.on_step({2}, core, {});
   expect_broken("I7");
 }
 
@@ -179,7 +179,7 @@ TEST_F(GhostTest, SeesAnAcknowledgedCommandThatIsNotCommitted_I28) {
   Core core = core_of(1, 1, {entry(1, 1)}, 1);
   lead(core);
   ghost_.on_start({1}, core);
-  ghost_.on_step({1}, core);
+  ghost_.on_step({1}, core, {});
   ghost_.on_acknowledged(1, entry(1, 1).payload_checksum());
   expect_fine();
   ghost_.on_acknowledged(1, 12345);

@@ -117,7 +117,12 @@ class Changing final : public Looking {
     if (now.is_joint()) return wait("the change before is being finished");
     for (const auto* peers : {&change_.voters, &change_.learners}) {
       for (const std::string& peer : *peers) {
-        if (member_at(now, peer) == nullptr && !started_.contains(peer)) return start_peer(leader, peer);
+        const raft::Member* member = member_at(now, peer);
+        if (member != nullptr && !has(taken_in_, peer)) taken_in_.push_back(peer);
+        if (member == nullptr && has(taken_in_, peer)) {
+          return end({Code::peers_changed, peer + " was removed meanwhile by another change: look and decide again"});
+        }
+        if (member == nullptr && !started_.contains(peer)) return start_peer(leader, peer);
       }
     }
     const raft::Membership wanted = next_towards_goal(now);
@@ -243,6 +248,7 @@ class Changing final : public Looking {
   // Drawn once for each new peer: an answer that was lost is asked for again, and what was started is not in the way.
   std::map<std::string, raft::NodeId> ids_;
   std::map<std::string, raft::NodeId> started_;
+  std::vector<std::string> taken_in_;  // were seen as members
   std::string told_;
 };
 

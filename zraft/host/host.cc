@@ -102,7 +102,9 @@ Result<> Host::start() {
   };
   mesh_ = std::make_unique<net::PeerMesh>(
       seams_.loop, seams_.network,
-      net::MeshSettings{.name = options_.name, .queue_bytes_max = options_.link_queue_bytes_max}, random_.fork(),
+      net::MeshSettings{.name = options_.name,
+                        .address = [this] { return told_address(); },
+                        .queue_bytes_max = options_.link_queue_bytes_max}, random_.fork(),
       on_link);
   if (Result<> running = run_catalogue(std::move(log->groups)); !running) return running;
 
@@ -161,6 +163,13 @@ Result<> Host::check(const CatalogueEntry& entry, const raft::Recovered& recover
 
 std::string Host::address() const { return listener_ == nullptr ? options_.listen : listener_->address(); }
 
+// Port 0 is not yet a port that anybody can reach.
+std::string Host::told_address() const {
+  const std::string here = address();
+  const auto parsed = net::parse_address(here);
+  return parsed && parsed->port != 0 ? here : std::string();
+}
+
 void Host::say(LogLevel level, const std::string& text) const {
   if (log_sink_) log_sink_(level, text);
 }
@@ -179,10 +188,10 @@ void Host::drop(std::uint64_t inbound) {
   });
 }
 
-void Host::route(const net::PeerFrame& frame) {
+void Host::route(const net::PeerFrame& frame, const std::string& sender) {
   const auto found = peers_.find({frame.group, frame.message.to});
   if (found == peers_.end()) return;
-  mesh_->heard_from(frame.group, frame.message.from);
+  mesh_->heard_from(frame.group, frame.message.to, frame.message.from, sender);
   found->second->node().receive(frame.message);
 }
 

@@ -105,12 +105,13 @@ class Host {
   [[nodiscard]] Result<> start();
   void accept(std::unique_ptr<node::Link> link);
   void drop(std::uint64_t inbound);
-  void route(const net::PeerFrame& frame);
+  void route(const net::PeerFrame& frame, const std::string& sender);
   [[nodiscard]] Result<> check(const CatalogueEntry& entry, const raft::Recovered& recovered) const;
   [[nodiscard]] Result<> run_catalogue(std::map<raft::GroupId, raft::Recovered> logs);
   void run_peer(const CatalogueEntry& entry, raft::Recovered recovered);
   [[nodiscard]] node::Node::Options node_options(const CatalogueEntry& entry) const;
   void on_stopped(const Error& why);
+  [[nodiscard]] std::string told_address() const;
   void say(LogLevel level, const std::string& text) const;
 
   // service.cc

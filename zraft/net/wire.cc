@@ -172,6 +172,7 @@ Bytes encode(const Hello& hello) {
   to.u8(static_cast<std::uint8_t>(hello.role));
   to.u64(hello.features);
   to.bytes(BytesView(hello.name).substr(0, hello_name_max));
+  to.bytes(hello.address.size() > hello_name_max ? BytesView{} : BytesView(hello.address));
   return out;
 }
 
@@ -183,6 +184,7 @@ Result<Hello> decode_hello(BytesView bytes) {
   const std::uint8_t role = from.u8();
   hello.features = from.u64();
   hello.name = from.bytes();
+  hello.address = from.bytes();
   if (!from.ok()) return fail(Code::corrupt, "hello: the bytes are not of its format");
   if (hello.version_oldest == 0 || hello.version < hello.version_oldest) {
     return fail(Code::corrupt, "hello: the versions are out of order");
@@ -191,6 +193,7 @@ Result<Hello> decode_hello(BytesView bytes) {
     return fail(Code::corrupt, "hello: no role has the number " + std::to_string(role));
   }
   if (hello.name.size() > hello_name_max) return fail(Code::corrupt, "hello: the name is longer than 256 bytes");
+  if (hello.address.size() > hello_name_max) return fail(Code::corrupt, "hello: the address is longer than 256 bytes");
   hello.role = static_cast<Hello::Role>(role);
   return hello;
 }

@@ -28,6 +28,7 @@ struct Hello {
   Role role = Role::client;
   std::uint64_t features = 0;  // none yet
   std::string name;            // for people: who is at the other end; no more than 256 bytes of it are sent
+  std::string address;         // of a host: where it can be reached, "host:port"; empty: it does not say
 };
 
 // One raft message of one group. The records of an Append are carried as they are, not encoded again.

@@ -29,7 +29,8 @@ Reply refusal_of(const raft::Refused& refused, const raft::Config& config) {
       return refusal(Code::too_large,
                      "the command is longer than " + std::to_string(config.command_bytes_max) + " bytes");
     case Code::not_stable:
-      return refusal(Code::not_stable, "the leader is new, or is handing over: try again in a moment");
+      return refusal(Code::not_stable, "the leader is new, is handing over, or hears too few of those that would vote: try "
+                                       "again in a moment");
     case Code::process_prev_change:
       return refusal(Code::process_prev_change, "another change of members is under way: try again when it is done");
     case Code::peers_changed:
@@ -37,7 +38,8 @@ Reply refusal_of(const raft::Refused& refused, const raft::Config& config) {
     case Code::leader_changed:
       return refusal(Code::leader_changed, "another leader came meanwhile: look whether it came about");
     case Code::bad_request:
-      return refusal(Code::bad_request, "that is no membership a group can have, or no member that can lead");
+      return refusal(Code::bad_request, "that is no membership a group can have (or it names again whom it once removed), or no "
+                                        "member that can lead");
     case Code::timeout:
       return refusal(Code::timeout, "no other member took over within an election timeout; this one goes on leading");
     default:

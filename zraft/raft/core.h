@@ -252,6 +252,8 @@ class Core {
 
   // reconfigure.cc: thesis 3.10, 4.1 to 4.3
   [[nodiscard]] std::optional<Code> reason_to_refuse(const Leader& role, const Reconfigure& input) const;
+  [[nodiscard]] bool names_removed(const Membership& wanted) const;
+  [[nodiscard]] bool would_be_heard(const Leader& role, const Membership& wanted) const;
   void adopt(Leader& role, const Membership& membership);
   void drive_membership(Leader& role);
   void settle_membership(Leader& role);

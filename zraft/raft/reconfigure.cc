@@ -31,8 +31,28 @@ std::optional<Code> Core::reason_to_refuse(const Leader& role, const Reconfigure
   if (role.handover || commit_ < role.term_start) return Code::not_stable;
   if (membership().is_joint() || commit_ < log_.membership_index()) return Code::process_prev_change;
   if (input.expected != log_.membership_index()) return Code::peers_changed;
-  if (input.wanted.is_joint() || !input.wanted.valid()) return Code::bad_request;
+  if (input.wanted.is_joint() || !input.wanted.valid() || names_removed(input.wanted)) return Code::bad_request;
+  if (!would_be_heard(role, input.wanted)) return Code::not_stable;
   return std::nullopt;
+}
+
+// An id is never used twice: whoever was removed was told so, stopped, and would be waited for in vain.
+bool Core::names_removed(const Membership& wanted) const {
+  return std::ranges::any_of(wanted.members, [&](const Member& member) {
+    if (membership().find(member.id) != nullptr) return false;
+    return std::ranges::any_of(log_.memberships(), [&](const LogWindow::Placed& earlier) {
+      return earlier.index != Index{} && earlier.membership.find(member.id) != nullptr;
+    });
+  });
+}
+
+// A change that leaves too few voters that answer could never be committed, nor taken back. Of those that are not
+// members yet nothing is known.
+bool Core::would_be_heard(const Leader& role, const Membership& wanted) const {
+  return is_quorum(wanted, [&](NodeId id) {
+    const Progress* progress = id == config_.self ? nullptr : role.progresses.find(id);
+    return progress == nullptr || now_ - progress->heard() < config_.election_timeout;
+  });
 }
 
 void Core::on(const Reconfigure& input) {

@@ -131,14 +131,15 @@ void Core::on(Leader& role, const Message& message, const Appended& body) {
   if (progress == nullptr || log_.last().index < body.match) return;
   progress->on_heard(now_);
   const bool was_probing = progress->state() == Progress::State::probe;
-  if (progress->on_appended(body.match)) {
-    advance_commit(role);
-    drive_membership(role);
-    drive_handover(role);
-  }
+  const bool rose = progress->on_appended(body.match);
   if (was_probing) {
     tell(Event::Kind::replicates, message.from, {*log_.term_at(progress->match()), progress->match()});
   }
+  if (!rose) return;
+  // From here on `progress` may be gone: a membership that is adopted has progresses of its own.
+  advance_commit(role);
+  drive_membership(role);
+  drive_handover(role);
 }
 
 void Core::on(Leader& role, const Message& message, const AppendRejected& body) {
