@@ -132,14 +132,14 @@ void Core::on(Leader& role, const Message& message, const Appended& body) {
   progress->on_heard(now_);
   const bool was_probing = progress->state() == Progress::State::probe;
   const bool rose = progress->on_appended(body.match);
-  if (was_probing) {
-    tell(Event::Kind::replicates, message.from, {*log_.term_at(progress->match()), progress->match()});
+  const Index match = progress->match();
+  if (rose) {
+    // From here on `progress` may be gone: a membership that is adopted has progresses of its own.
+    advance_commit(role);
+    drive_membership(role);
+    drive_handover(role);
   }
-  if (!rose) return;
-  // From here on `progress` may be gone: a membership that is adopted has progresses of its own.
-  advance_commit(role);
-  drive_membership(role);
-  drive_handover(role);
+  if (was_probing) tell(Event::Kind::replicates, message.from, {*log_.term_at(match), match});
 }
 
 void Core::on(Leader& role, const Message& message, const AppendRejected& body) {
