@@ -116,7 +116,8 @@ std::vector<std::string> Cluster::first_peers() const {
 void Cluster::create_groups() {
   for (const auto& group : groups_) {
     std::optional<Result<>> created;
-    operator_->create(group->name, first_peers(), Duration::seconds(10), [&created](const Result<>& result) { created = result; });
+    operator_->create(group->name, first_peers(), Duration::seconds(10),
+                      [&created](const Result<>& result) { created = result; });
     run_until(Duration::seconds(20), [&] { return created.has_value(); });
     if (!broken_.empty()) return;
     if (!created) return expect(false, "creation", "it does not end");

@@ -190,9 +190,10 @@ Scenario draw_membership_scenario(std::uint64_t seed) {
 
 std::string describe(const Scenario& s) {
   std::string text = std::to_string(s.members) + " members, " +
-                     (s.spares == 0 ? "" : std::to_string(s.spares) + " spare hosts, ") + std::to_string(s.groups) + " groups, " +
-                     std::to_string(s.clients) + " clients, election " + shown(s.host.host.election_timeout) +
-                     ", delay " + shown(s.network.delay_mean) + ", disk " + shown(s.host.disk.latency_mean);
+                     (s.spares == 0 ? "" : std::to_string(s.spares) + " spare hosts, ") + std::to_string(s.groups) +
+                     " groups, " + std::to_string(s.clients) + " clients, election " +
+                     shown(s.host.host.election_timeout) + ", delay " + shown(s.network.delay_mean) + ", disk " +
+                     shown(s.host.disk.latency_mean);
   const auto add = [&](const char* what, Duration every) {
     if (every > Duration{}) text += std::string(", ") + what + " every " + shown(every);
   };

@@ -222,16 +222,15 @@ TEST(Pitfall, P56_TheLastVoterAnIdTwiceAndAPeerTwiceAreRefused) {
 }
 
 // What an earlier membership's follower acknowledged does not count for one that comes anew.
-TEST(Pitfall, P58_AMemberThatComesBackIsNotKnownAnyMore) {
+// It was told that it is removed, and has stopped: as a member again it would be waited for in vain.
+TEST(Pitfall, P58_AnIdThatWasRemovedIsNotTakenInAgain) {
   OneCore bench = leading({.membership = with_learner(false)});
   acknowledge(bench, {4});
   bench.give(Reconfigure{{1}, {1}, voters_up_to(3)});
   acknowledge(bench, {2, 3});
-  bench.receive(4, 2, Appended{{3}});  // late
   bench.give(Reconfigure{{2}, {3}, with_learner(true)});
-  acknowledge(bench, {2, 3});
-  EXPECT_EQ(std::get<Leader>(bench->role()).progresses.find({4})->match(), Index{});
-  EXPECT_FALSE(bench->membership().is_joint()) << "it is not promoted for what another had";
+  EXPECT_EQ(bench.answered<Refused>().at(0).code, Code::bad_request);
+  EXPECT_EQ(bench->membership(), voters_up_to(3));
 }
 
 TEST(Pitfall, P58_WhatALearnerHadToReachIsForgottenWithIt) {

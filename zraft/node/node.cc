@@ -29,8 +29,9 @@ Reply refusal_of(const raft::Refused& refused, const raft::Config& config) {
       return refusal(Code::too_large,
                      "the command is longer than " + std::to_string(config.command_bytes_max) + " bytes");
     case Code::not_stable:
-      return refusal(Code::not_stable, "the leader is new, is handing over, or hears too few of those that would vote: try "
-                                       "again in a moment");
+      return refusal(Code::not_stable,
+                     "the leader is new, is handing over, or hears too few of those that would vote: try "
+                     "again in a moment");
     case Code::process_prev_change:
       return refusal(Code::process_prev_change, "another change of members is under way: try again when it is done");
     case Code::peers_changed:
