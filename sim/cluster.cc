@@ -323,7 +323,9 @@ void Cluster::check_last_change() {
     for (const raft::Member& member : leader_of(hosts_, group->id)->node().core().membership().members) {
       wanted.gone.push_back(member.peer);
     }
-    for (std::size_t i = 0; i < scenario_.members; ++i) wanted.voters.push_back(churn_->fresh_peer(hosts_[i]->address()));
+    for (std::size_t i = 0; i < scenario_.members; ++i) {
+      wanted.voters.push_back(churn_->fresh_peer(hosts_[i]->address()));
+    }
     world_.narrate({}, "the last change: all members of " + group->name + " are replaced");
     std::optional<Result<>> changed;
     operator_->change(std::move(wanted), Duration::seconds(30), [&changed](const Result<>& done) { changed = done; });

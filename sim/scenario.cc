@@ -157,6 +157,10 @@ void draw_churn(Dice dice, Scenario& s) {
   s.creation_at.reset();
   // What is asked for over few requests at a time would wait for the clients' for ever.
   s.host.host.requests_per_link_max = host::Options{}.requests_per_link_max;
+  // And a newcomer that is sent an entry a round trip would never be as fast as clients beside a leader of one.
+  raft::ReplicationLimits& limits = s.host.host.replication;
+  limits.append_bytes_max = std::max(limits.append_bytes_max, std::size_t{4} << 10);
+  limits.inflight_bytes_max = std::max(limits.inflight_bytes_max, std::size_t{16} << 10);
   s.churn.change_every = dice.ms(100, 2'000);
   s.churn.patience = dice.ms(500, 5'000);
   if (dice.one_in(3)) s.churn.wipe_every = dice.ms(500, 4'000);

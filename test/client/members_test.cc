@@ -138,6 +138,7 @@ class MembersTest : public SessionBench {
   raft::Index index_{1};
   std::string leader_;
   bool do_learners_catch_up_ = true;
+  int looks_ = 0;
   std::function<bool(const net::RequestBody&)> silent_;
   std::set<std::string> dead_;
   std::map<std::string, raft::NodeId> running_;
@@ -191,6 +192,23 @@ TEST_F(MembersTest, AReplacementVotesBeforeTheOldOneGoes) {
   EXPECT_EQ(changes_[0].members.size(), 4U);
   EXPECT_EQ(changes_[1].members.size(), 3U);
   EXPECT_EQ(voters(), (std::vector<std::string>{"w@d:1", "x@a:1", "y@b:1"}));
+}
+
+// What another change removed is not taken in again: its id is used up, and somebody wanted it gone.
+TEST_F(MembersTest, WhomAnotherChangeRemovesMeanwhileIsNotTakenInAgain) {
+  do_learners_catch_up_ = false;
+  silent_ = [this](const net::RequestBody& body) {
+    if (changes_.size() == 1 && membership_.members.size() == 4 && std::holds_alternative<net::GetStatus>(body)) {
+      if (++looks_ == 3) {
+        membership_ = raft::membership_of({{{1}, "x@a:1"}, {{2}, "y@b:1"}, {{3}, "z@c:1"}});
+        index_ = next(index_);
+      }
+    }
+    return false;
+  };
+  change(to({"w@d:1"}, {}, {}));
+  expect_refused(Code::peers_changed, "w@d:1 was removed meanwhile");
+  EXPECT_EQ(changes_.size(), 1U);
 }
 
 TEST_F(MembersTest, TheOldOneStaysWhileTheNewOneDoesNotCatchUp) {

@@ -69,6 +69,26 @@ TEST(Pitfall, P45_AChangeThatAnEarlierLeaderBeganIsUnderWayAsWell) {
   EXPECT_TRUE(bench.answered<Refused>().empty());
 }
 
+// A change that leaves too few voters that answer could neither be committed nor taken back.
+TEST(Pitfall, P45_AChangeThatCouldNotBeCommittedIsNotBegun) {
+  OneCore bench = leading();
+  bench.pass(ms(250));
+  bench.receive(2, bench->term().value, Appended{last(bench)});
+  bench.pass(ms(100));  // 3 has not been heard for an election timeout
+  bench.give(Reconfigure{{1}, {1}, voters_up_to(4)});
+  EXPECT_TRUE(bench.answered<Refused>().empty()) << "1 and 2 answer, and of 4 nothing is known";
+
+  OneCore other = leading();
+  other.pass(ms(250));
+  other.receive(2, other->term().value, Appended{last(other)});
+  other.pass(ms(100));
+  other.give(Reconfigure{{1}, {1}, without(3, 2)});
+  EXPECT_EQ(other.answered<Refused>().at(0).code, Code::not_stable) << "of 1 and 3, 3 does not answer";
+  other.receive(3, other->term().value, Appended{last(other)});
+  other.give(Reconfigure{{2}, {1}, without(3, 2)});
+  EXPECT_TRUE(other.answered<Refused>().empty());
+}
+
 TEST(Pitfall, P45_WhoBelievesInOtherMembersIsRefused) {
   OneCore bench = leading();
   bench.give(Reconfigure{{1}, {1}, with_learner(false)});

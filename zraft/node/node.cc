@@ -39,8 +39,9 @@ Reply refusal_of(const raft::Refused& refused, const raft::Config& config) {
     case Code::leader_changed:
       return refusal(Code::leader_changed, "another leader came meanwhile: look whether it came about");
     case Code::bad_request:
-      return refusal(Code::bad_request, "that is no membership a group can have (or it names again whom it once removed), or no "
-                                        "member that can lead");
+      return refusal(Code::bad_request,
+                     "that is no membership a group can have (or it names again whom it once removed), or no member "
+                     "that can lead");
     case Code::timeout:
       return refusal(Code::timeout, "no other member took over within an election timeout; this one goes on leading");
     default:
