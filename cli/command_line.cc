@@ -13,7 +13,8 @@ namespace zraft::cli {
 namespace {
 
 constexpr const char* about =
-    "zraft speaks with the nodes of a cluster of zraftd: it creates groups, reads and writes keys, shows and measures.";
+    "zraft speaks with the nodes of a cluster of zraftd: it creates groups and changes their members, reads\n"
+    "and writes keys, shows and measures.";
 constexpr const char* statuses =
     "Exit status: 0 done; 1 there is no such key, or a cas found another value; 2 the command line cannot be;\n"
     "3 nobody could be asked in time, nothing was changed; 4 the answer was lost, it may or may not have been done;\n"
@@ -30,6 +31,9 @@ struct Words {
   std::string key;
   std::vector<std::string> values;
   std::vector<std::string> peers;
+  std::vector<std::string> old_peers;
+  std::vector<std::string> new_peers;
+  bool is_learner = false;
   std::string backend = "memory";
   bool is_stale = false;
   bool is_absent = false;
@@ -114,6 +118,39 @@ class Grammar {
     create->add_option("PEER", words_.peers, "NAME@HOST:PORT of each node.")->required();
     create->add_option("--backend", words_.backend, "The state machine that it replicates.")->capture_default_str();
     app_.add_subcommand("status", "Shows every member of the group.");
+    app_.add_subcommand("groups", "Lists the groups of all nodes.");
+    add_members();
+  }
+
+  CLI::App* on_group(const std::string& name, const std::string& what) {
+    auto* command = app_.add_subcommand(name, what);
+    command->add_option("GROUP", words_.key, "Its name.")->required();
+    return command;
+  }
+
+  void add_members() {
+    on_group("members", "Shows who the members are, who votes, and who leads.");
+    auto* add = on_group("add", "Adds a member: it catches up, then it votes.");
+    add->add_option("PEER", words_.peers, "NAME@HOST:PORT")->required()->expected(1);
+    add->add_flag("--learner", words_.is_learner, "It is to follow without a vote.");
+    const auto with_peer = [this](const std::string& name, const std::string& what) {
+      on_group(name, what)->add_option("PEER", words_.peers, "NAME@HOST:PORT")->required()->expected(1);
+    };
+    with_peer("remove", "Removes a member; its data stays where it is.");
+    with_peer("promote", "Gives a learner a vote, once it has caught up.");
+    with_peer("demote", "Takes the vote of a member: it follows as a learner.");
+    auto* replace = on_group("replace", "Adds NEW and, when it votes, removes OLD.");
+    replace->add_option("OLD_NEW", words_.peers, "OLD and NEW")->option_text("OLD NEW")->required()->expected(2);
+    auto* set = on_group("set-members", "Makes the members --new, if they are --old now.");
+    set->add_option("--old", words_.old_peers, "Who they are now.")->required()->delimiter(',')->type_name("PEER,...");
+    set->add_option("--new", words_.new_peers, "Who they are to be.")
+        ->required()
+        ->delimiter(',')
+        ->type_name("PEER,...");
+    auto* transfer = on_group("transfer", "Makes another member lead; without PEER, whoever can best.");
+    transfer->add_option("PEER", words_.peers, "NAME@HOST:PORT")->expected(0, 1);
+    auto* destroy = on_group("destroy", "Stops the group and forgets its data at all members, or at PEER alone.");
+    destroy->add_option("PEER", words_.peers, "NAME@HOST:PORT")->expected(0, 1);
   }
 
   void add_bench() {
@@ -146,6 +183,29 @@ class Grammar {
 
 Duration seconds_of(double seconds) { return Duration::microseconds(static_cast<std::int64_t>(seconds * 1e6)); }
 
+client::MemberChange change_of(const std::string& name, const Words& words) {
+  client::MemberChange change{.group = words.key, .voters = {}, .learners = {}, .gone = {}, .only_if = std::nullopt};
+  if (name == "set-members") {
+    change.voters = words.new_peers;
+    change.only_if = words.old_peers;
+  } else if (name == "replace") {
+    change.voters = {words.peers[1]};
+    change.gone = {words.peers[0]};
+  } else if (name == "remove") {
+    change.gone = words.peers;
+  } else if (name == "demote" || words.is_learner) {
+    change.learners = words.peers;
+  } else {
+    change.voters = words.peers;
+  }
+  return change;
+}
+
+bool is_about_members(const std::string& name) {
+  return name == "add" || name == "remove" || name == "replace" || name == "promote" || name == "demote" ||
+         name == "set-members";
+}
+
 Action action_of(const std::string& name, Words& words, Bytes (*read_stdin)()) {
   const auto value = [&] { return words.values.back() == "-" ? read_stdin() : Bytes(words.values.back()); };
   if (name == "put") return Put{words.key, value()};
@@ -160,6 +220,11 @@ Action action_of(const std::string& name, Words& words, Bytes (*read_stdin)()) {
   if (name == "count") return Count{words.key, words.is_stale};
   if (name == "create") return Create{{words.key, words.peers, words.backend}};
   if (name == "status") return Status{};
+  if (name == "groups") return Groups{};
+  if (name == "members") return Members{};
+  if (is_about_members(name)) return Change{change_of(name, words)};
+  if (name == "transfer") return Transfer{words.peers.empty() ? "" : words.peers.front()};
+  if (name == "destroy") return Destroy{words.peers.empty() ? "" : words.peers.front()};
   words.bench.length = seconds_of(words.seconds);
   words.bench.op = words.op == "put" ? Bench::Op::put : words.op == "get" ? Bench::Op::get : Bench::Op::mixed;
   return words.bench;
@@ -172,10 +237,15 @@ std::string problem_of(const std::string& name, const Words& words) {
   if (name == "cas" && words.values.size() != (words.is_absent ? 1 : 2)) {
     return "cas takes KEY OLD NEW, or --absent KEY NEW";
   }
+  for (const auto* peers : {&words.old_peers, &words.new_peers}) {
+    for (const std::string& peer : *peers) {
+      if (const auto parsed = net::parse_peer(peer); !parsed) return parsed.error().text;
+    }
+  }
   for (const std::string& peer : words.peers) {
     if (const auto parsed = net::parse_peer(peer); !parsed) return parsed.error().text;
   }
-  if (words.hosts.empty() && words.peers.empty()) {
+  if (words.hosts.empty() && (words.peers.empty() || name != "create")) {
     return "no node is named: give --hosts HOST:PORT,... or set ZRAFT_HOSTS";
   }
   for (const std::string& host : words.hosts) {
@@ -212,9 +282,11 @@ std::variant<Command, Instead> parse(std::vector<std::string> arguments, const s
   Command command;
   command.hosts = words.hosts;
   for (const std::string& peer : words.peers) {
-    if (words.hosts.empty()) command.hosts.push_back(net::parse_peer(peer)->address);
+    if (name == "create" && words.hosts.empty()) command.hosts.push_back(net::parse_peer(peer)->address);
   }
-  command.group = name == "create" ? words.key : words.group;
+  const bool is_named = name == "create" || name == "members" || name == "transfer" || name == "destroy";
+  command.group = is_named || is_about_members(name) ? words.key : words.group;
+  if (name == "groups") command.group.clear();  // all of them
   command.timeout = seconds_of(words.timeout);
   command.format = words.output == "json" ? Format::json : Format::table;
   command.action = action_of(name, words, read_stdin);

@@ -12,7 +12,7 @@
 
 #include "zraft/base/bytes.h"
 #include "zraft/base/time.h"
-#include "zraft/client/admin.h"
+#include "zraft/client/members.h"
 
 namespace zraft::cli {
 
@@ -55,6 +55,17 @@ struct Count {
   bool is_stale = false;
 };
 struct Status {};
+struct Groups {};
+struct Members {};
+struct Change {
+  client::MemberChange change;
+};
+struct Transfer {
+  std::string peer;  // empty: to whoever can best
+};
+struct Destroy {
+  std::string at;  // empty: at all members
+};
 
 struct Bench {
   enum class Op { put, get, mixed };
@@ -66,7 +77,8 @@ struct Bench {
   Op op = Op::put;
 };
 
-using Action = std::variant<Create, Put, Get, Delete, Compare, Scan, Count, Status, Bench>;
+using Action = std::variant<Create, Put, Get, Delete, Compare, Scan, Count, Status, Groups, Members, Change, Transfer,
+                            Destroy, Bench>;
 
 enum class Format { table, json };
 

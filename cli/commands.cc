@@ -3,7 +3,10 @@
 // A command is a conversation of one or, for a long scan, of some requests.
 #include "cli/commands.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <utility>
 
@@ -73,6 +76,38 @@ class Conversation {
     outcome.status = Exit::unreachable;
     outcome.problem = "zraft: none of the nodes answers\n";
     return outcome;
+  }
+  Outcome operator()(const Groups&) {
+    const std::vector<client::MemberStatus> rows = client_.status(command_.timeout);
+    const auto is_there = [](const client::MemberStatus& row) { return row.error.code == Code::ok; };
+    if (rows.empty() || std::ranges::any_of(rows, is_there)) return done(groups_table(rows), groups_json(rows));
+    return failed({Code::all_failed, "none of the nodes answers: " + rows.front().error.text});
+  }
+  Outcome operator()(const Members&) {
+    const std::vector<client::MemberStatus> rows = client_.status(command_.timeout);
+    const client::MemberStatus* leader = client::leader_of(rows);
+    if (leader == nullptr) return failed({Code::all_failed, "no member of the group " + command_.group + " leads"});
+    return done(members_table(leader->status, rows), members_json(leader->status, rows));
+  }
+  Outcome operator()(const Change& change) {
+    const auto tell = [](const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); };
+    const bool is_watched = command_.format == Format::table && ::isatty(STDERR_FILENO) == 1;
+    const auto progress = is_watched ? client::Progress(tell) : client::Progress();
+    const auto changed = client_.change_members(change.change, progress, command_.timeout);
+    if (!changed) return failed(changed.error());
+    return (*this)(Members{});
+  }
+  Outcome operator()(const Transfer& transfer) {
+    const auto leader = client_.transfer_leadership(command_.group, transfer.peer, command_.timeout);
+    if (!leader) return failed(leader.error());
+    return done(*leader + " leads\n", leader_json(*leader));
+  }
+  Outcome operator()(const Destroy& destroy) {
+    if (const auto destroyed = client_.destroy_group(command_.group, destroy.at, command_.timeout); !destroyed) {
+      return failed(destroyed.error());
+    }
+    const std::string where = destroy.at.empty() ? "" : " at " + destroy.at;
+    return done("group " + command_.group + " is destroyed" + where + "\n", destroyed_json(command_.group, destroy.at));
   }
   Outcome operator()(const Bench&) { return strange(); }
 

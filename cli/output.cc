@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
@@ -62,6 +63,42 @@ std::string problem_of(const client::MemberStatus& row) {
   return row.error.code == Code::ok ? row.status.problem : row.error.text;
 }
 
+// One line for each group that anybody has.
+struct GroupLine {
+  std::string backend;
+  std::string leader;
+  std::size_t members = 0;
+  raft::Term term;
+};
+
+std::map<std::string, GroupLine> groups_of(const std::vector<client::MemberStatus>& rows) {
+  std::map<std::string, GroupLine> groups;
+  for (const client::MemberStatus& row : rows) {
+    if (row.error.code != Code::ok) continue;
+    GroupLine& line = groups[row.status.group];
+    line.backend = row.status.backend;
+    if (row.status.term < line.term) continue;
+    line.term = row.status.term;
+    if (!row.status.leader.empty()) line.leader = row.status.leader;
+    if (!row.status.membership.members.empty()) line.members = row.status.membership.members.size();
+  }
+  return groups;
+}
+
+// "voter", "learner", "catching up" (to vote), "leaving".
+std::string duty_of(const raft::Membership& membership, raft::NodeId id) {
+  const auto has = [id](const std::vector<raft::NodeId>& list) { return std::ranges::find(list, id) != list.end(); };
+  if (has(membership.voters)) return membership.is_joint() && !has(membership.outgoing) ? "joining" : "voter";
+  if (has(membership.outgoing)) return "leaving";
+  return has(membership.promoting) ? "catching-up" : "learner";
+}
+
+std::string match_of(const net::PeerStatus& leader, raft::NodeId id) {
+  if (id == leader.self) return number(leader.durable.value);
+  const auto found = std::ranges::find(leader.followers, id, &net::FollowerStatus::id);
+  return found == leader.followers.end() ? "" : number(found->match.value);
+}
+
 }  // namespace
 
 std::string table(const std::vector<std::vector<std::string>>& rows) {
@@ -100,6 +137,25 @@ std::string status_table(const std::vector<client::MemberStatus>& rows) {
     lines.push_back({row.peer, peer.group, peer.role, number(peer.term.value), number(peer.first.value),
                      number(peer.last.value), number(peer.commit.value), number(peer.applied.value),
                      number(peer.log_bytes), problem_of(row)});
+  }
+  return table(lines);
+}
+
+std::string groups_table(const std::vector<client::MemberStatus>& rows) {
+  std::vector<std::vector<std::string>> lines{{"GROUP", "BACKEND", "MEMBERS", "TERM", "LEADER"}};
+  for (const auto& [name, line] : groups_of(rows)) {
+    lines.push_back({name, line.backend, number(line.members), number(line.term.value), line.leader});
+  }
+  return table(lines);
+}
+
+std::string members_table(const net::PeerStatus& leader, const std::vector<client::MemberStatus>& rows) {
+  std::vector<std::vector<std::string>> lines{{"PEER", "MEMBER", "ROLE", "MATCH", "PROBLEM"}};
+  for (const raft::Member& member : leader.membership.members) {
+    const auto row = std::ranges::find(rows, member.peer, &client::MemberStatus::peer);
+    const bool is_there = row != rows.end() && row->error.code == Code::ok;
+    lines.push_back({member.peer, duty_of(leader.membership, member.id), is_there ? row->status.role : "unreachable",
+                     match_of(leader, member.id), row == rows.end() ? "" : problem_of(*row)});
   }
   return table(lines);
 }
@@ -177,6 +233,41 @@ std::string status_json(const std::vector<client::MemberStatus>& rows) {
     list.push_back(std::move(one));
   }
   return line_of({{"members", std::move(list)}});
+}
+
+std::string groups_json(const std::vector<client::MemberStatus>& rows) {
+  Json list = Json::array();
+  for (const auto& [name, line] : groups_of(rows)) {
+    list.push_back({{"group", name},
+                    {"backend", line.backend},
+                    {"members", line.members},
+                    {"term", line.term.value},
+                    {"leader", line.leader}});
+  }
+  return line_of({{"groups", std::move(list)}});
+}
+
+std::string members_json(const net::PeerStatus& leader, const std::vector<client::MemberStatus>& rows) {
+  Json list = Json::array();
+  for (const raft::Member& member : leader.membership.members) {
+    const auto row = std::ranges::find(rows, member.peer, &client::MemberStatus::peer);
+    const bool is_there = row != rows.end() && row->error.code == Code::ok;
+    Json one{{"peer", member.peer},
+             {"id", number(member.id.value)},
+             {"member", duty_of(leader.membership, member.id)},
+             {"role", is_there ? row->status.role : "unreachable"}};
+    if (const std::string match = match_of(leader, member.id); !match.empty()) one["match"] = std::stoull(match);
+    list.push_back(std::move(one));
+  }
+  return line_of({{"group", leader.group}, {"leader", leader.peer}, {"members", std::move(list)}});
+}
+
+std::string leader_json(const std::string& leader) { return line_of({{"leader", leader}}); }
+
+std::string destroyed_json(const std::string& group, const std::string& at) {
+  Json json{{"destroyed", group}};
+  if (!at.empty()) json["at"] = at;
+  return line_of(json);
 }
 
 std::string bench_json(const BenchResult& result) {

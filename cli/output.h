@@ -28,6 +28,9 @@ struct BenchResult {
 // A line a key: key, a tab, value.
 [[nodiscard]] std::string scan_text(const std::vector<machines::KeyValue>& items);
 [[nodiscard]] std::string status_table(const std::vector<client::MemberStatus>& rows);
+[[nodiscard]] std::string groups_table(const std::vector<client::MemberStatus>& rows);
+// Of a group, as its leader sees it; `rows` for what the others say of themselves.
+[[nodiscard]] std::string members_table(const net::PeerStatus& leader, const std::vector<client::MemberStatus>& rows);
 [[nodiscard]] std::string bench_table(const BenchResult& result);
 
 // One line of JSON each. Bytes that are no UTF-8 are given in base64, under a name that says so ("value_base64").
@@ -38,6 +41,10 @@ struct BenchResult {
 [[nodiscard]] std::string count_json(std::uint64_t count);
 [[nodiscard]] std::string created_json(const client::NewGroup& group);
 [[nodiscard]] std::string status_json(const std::vector<client::MemberStatus>& rows);
+[[nodiscard]] std::string groups_json(const std::vector<client::MemberStatus>& rows);
+[[nodiscard]] std::string members_json(const net::PeerStatus& leader, const std::vector<client::MemberStatus>& rows);
+[[nodiscard]] std::string leader_json(const std::string& leader);
+[[nodiscard]] std::string destroyed_json(const std::string& group, const std::string& at);
 [[nodiscard]] std::string bench_json(const BenchResult& result);
 [[nodiscard]] std::string error_json(const Error& error);
 

@@ -22,9 +22,9 @@ constexpr Duration glance = Duration::milliseconds(5);  // how often a condition
 constexpr const char* extra_group = "extra";  // that is created under faults
 
 bool has_peer_of(const host::Host& host, const std::string& group, raft::GroupId* id = nullptr) {
-  for (const auto& [key, peer] : host.groups()) {
+  for (const auto& [key, peer] : host.peers()) {
     if (peer->entry().group != group) continue;
-    if (id != nullptr) *id = key;
+    if (id != nullptr) *id = key.first;
     return true;
   }
   return false;
@@ -35,7 +35,7 @@ bool has_peer_of(const host::Host& host, const std::string& group, raft::GroupId
 Cluster::Cluster(const Scenario& scenario, World::Narrator narrator)
     : scenario_(scenario), world_(scenario.seed), fabric_(world_, {}) {
   world_.set_narrator(std::move(narrator));
-  for (std::size_t i = 0; i < scenario_.members; ++i) {
+  for (std::size_t i = 0; i < scenario_.members + scenario_.spares; ++i) {
     const HostId id = world_.add_host("n" + std::to_string(i + 1));
     hosts_.push_back(std::make_unique<SimHost>(world_, fabric_, ghosts_, id, scenario_.host));
     hosts_.back()->disk().set_settings({});
@@ -48,14 +48,17 @@ Cluster::Cluster(const Scenario& scenario, World::Narrator narrator)
   for (const auto& host : hosts_) addresses.push_back(host->address());
   operator_ = std::make_unique<Operator>(world_, fabric_, world_.add_host("operator"), std::move(addresses));
   nemesis_ = std::make_unique<Nemesis>(world_, fabric_, hosts_, scenario_.faults);
+  churn_ = std::make_unique<Churn>(world_, *operator_, *nemesis_, hosts_, scenario_.churn);
   world_.set_onlooker([this](HostId host) { on_event(host); });
   fabric_.set_tap([this](Process from, const SharedBytes& body) {
     const auto frame = net::decode_peer_frame(body);
     expect(frame.has_value(), "I49", "a host sent a peer frame that cannot be read");
     if (!frame) return;
     const auto ghost = ghosts_.find(frame->group);
-    const host::Group* peer = hosts_[from.host.value - 1]->group(frame->group);
-    if (ghost != ghosts_.end() && peer != nullptr) ghost->second.on_sent(frame->message, peer->node().core().durable());
+    const SimHost& sender = *hosts_[from.host.value - 1];
+    const host::Group* peer = sender.peer(frame->group, frame->message.from);
+    if (ghost == ghosts_.end() || peer == nullptr) return;
+    ghost->second.on_sent(frame->message, peer->node().core(), sender.moment());
   });
 }
 
@@ -101,10 +104,20 @@ void Cluster::run_for(Duration length) {
   run_until(length, [] { return false; });
 }
 
+// One on each host but the spare ones.
+std::vector<std::string> Cluster::first_peers() const {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < scenario_.members; ++i) {
+    out.push_back("p" + std::to_string(i + 1) + "@" + hosts_[i]->address());
+  }
+  return out;
+}
+
 void Cluster::create_groups() {
   for (const auto& group : groups_) {
     std::optional<Result<>> created;
-    operator_->create(group->name, Duration::seconds(10), [&created](const Result<>& result) { created = result; });
+    operator_->create(group->name, first_peers(), Duration::seconds(10),
+                      [&created](const Result<>& result) { created = result; });
     run_until(Duration::seconds(20), [&] { return created.has_value(); });
     if (!broken_.empty()) return;
     if (!created) return expect(false, "creation", "it does not end");
@@ -116,7 +129,7 @@ void Cluster::create_groups() {
 }
 
 void Cluster::try_creation() {
-  operator_->create(extra_group, scenario_.creation_patience,
+  operator_->create(extra_group, first_peers(), scenario_.creation_patience,
                     [this](const Result<>& result) { created_under_faults_ = result; });
 }
 
@@ -169,6 +182,9 @@ RunResult Cluster::run() {
     fabric_.set_settings(scenario_.network);
     for (const auto& host : hosts_) host->disk().set_settings(scenario_.host.disk);
     nemesis_->begin();
+    std::vector<Churn::Target> targets;
+    for (const auto& group : groups_) targets.push_back({group->name, group->id});
+    churn_->begin(std::move(targets));
     if (scenario_.creation_at) {
       run_until(*scenario_.creation_at, [] { return false; });
       try_creation();
@@ -189,6 +205,9 @@ RunResult Cluster::run() {
 void Cluster::live() {
   const Duration timeout = scenario_.host.host.election_timeout;
   nemesis_->rest();
+  churn_->rest();
+  end_churn();
+  if (!broken_.empty()) return;
   // A link that died unnoticed is found dead when it is used, and is opened again after a pause.
   const Duration links_mend = Duration::seconds(3);
   const bool is_led = run_until(timeout * 10 + links_mend, [this] {
@@ -211,6 +230,7 @@ void Cluster::live() {
   expect(is_served, "I50", "some client is not served although everything is healed");
 
   if (scenario_.creation_at) check_creation();
+  if (broken_.empty() && scenario_.churn.change_every > Duration{}) check_last_change();
   if (!broken_.empty()) return;
   for (const auto& group : groups_) {
     for (const auto& client : group->clients) client->stop();
@@ -229,7 +249,7 @@ void Cluster::live() {
   const auto terms = [this] {
     std::vector<raft::Term> all;
     for (const auto& group : groups_) {
-      for (const auto& host : hosts_) all.push_back(host->group(group->id)->node().core().term());
+      for (const host::Group* peer : members_of(*group)) all.push_back(peer->node().core().term());
     }
     return all;
   };
@@ -246,50 +266,97 @@ bool Cluster::all_groups(const std::function<bool(const Group&)>& claim) const {
   return std::all_of(groups_.begin(), groups_.end(), [&](const auto& group) { return claim(*group); });
 }
 
-bool Cluster::has_one_leader(const Group& group) const {
-  std::size_t leaders = 0;
-  const raft::Core* first = nullptr;
-  for (const auto& host : hosts_) {
-    const host::Group* peer = host->group(group.id);
-    if (peer == nullptr || peer->node().stopped()) return false;
-    const raft::Core& core = peer->node().core();
-    if (first == nullptr) first = &core;
-    if (core.is_leader()) ++leaders;
-    if (!core.leader() || core.leader() != first->leader() || core.term() != first->term()) return false;
+std::vector<const host::Group*> Cluster::members_of(const Group& group) const {
+  const host::Group* leader = leader_of(hosts_, group.id);
+  if (leader == nullptr) return {};
+  std::vector<const host::Group*> out;
+  for (const raft::Member& member : leader->node().core().membership().members) {
+    out.push_back(find_peer(hosts_, group.id, member.id));
+    if (out.back() == nullptr || out.back()->node().stopped()) return {};
   }
-  return leaders == 1;
+  return out;
+}
+
+bool Cluster::has_one_leader(const Group& group) const {
+  const std::vector<const host::Group*> members = members_of(group);
+  if (members.empty()) return false;
+  const raft::Core& first = members.front()->node().core();
+  if (!first.leader() || first.membership().is_joint() || first.membership().find(*first.leader()) == nullptr) {
+    return false;
+  }
+  return std::ranges::count_if(members, [](const auto* peer) { return peer->node().core().is_leader(); }) == 1 &&
+         std::ranges::all_of(members, [&](const auto* peer) {
+           const raft::Core& core = peer->node().core();
+           return core.leader() == first.leader() && core.term() == first.term();
+         });
 }
 
 bool Cluster::has_converged(const Group& group) const {
   if (!has_one_leader(group)) return false;
-  const raft::Core& first = hosts_.front()->group(group.id)->node().core();
+  const std::vector<const host::Group*> members = members_of(group);
+  const host::Group& first = *members.front();
   const Ghost& ghost = ghosts_.at(group.id);
-  const auto digest_of = [&](const SimHost& host) {
-    return dynamic_cast<const machines::MemoryKv&>(host.group(group.id)->machine()).digest();
+  const auto digest_of = [](const host::Group& peer) {
+    return dynamic_cast<const machines::MemoryKv&>(peer.machine()).digest();
   };
-  return std::all_of(hosts_.begin(), hosts_.end(), [&](const auto& host) {
-    const host::Group& peer = *host->group(group.id);
-    const raft::Core& core = peer.node().core();
-    return core.log().last() == first.log().last() && core.commit() == core.log().last().index &&
+  return std::ranges::all_of(members, [&](const auto* peer) {
+    const raft::Core& core = peer->node().core();
+    return core.log().last() == first.node().core().log().last() && core.commit() == core.log().last().index &&
            core.applied() == core.commit() &&
-           ghost.applied_hash(peer.entry().self) == ghost.applied_hash(hosts_.front()->group(group.id)->entry().self) &&
-           digest_of(*host) == digest_of(*hosts_.front());
+           ghost.applied_hash(peer->entry().self) == ghost.applied_hash(first.entry().self) &&
+           digest_of(*peer) == digest_of(first);
   });
+}
+
+// What was begun ends, one way or the other, and what was lost is replaced.
+void Cluster::end_churn() {
+  const Duration limit = scenario_.churn.patience + Duration::seconds(40);
+  const bool is_over = run_until(limit, [this] { return churn_->is_idle(); });
+  if (!broken_.empty() || is_over) return;
+  for (const auto& group : groups_) expect(false, "I21", "a change of members does not end\n" + state_of(*group));
+}
+
+// All is well, so members come and go as they are told: to those of the beginning, on the hosts of the beginning.
+void Cluster::check_last_change() {
+  for (const auto& group : groups_) {
+    client::MemberChange wanted{.group = group->name, .voters = {}, .learners = {}, .gone = {}, .only_if = {}};
+    for (const raft::Member& member : leader_of(hosts_, group->id)->node().core().membership().members) {
+      wanted.gone.push_back(member.peer);
+    }
+    for (std::size_t i = 0; i < scenario_.members; ++i) {
+      wanted.voters.push_back(churn_->fresh_peer(hosts_[i]->address()));
+    }
+    world_.narrate({}, "the last change: all members of " + group->name + " are replaced");
+    std::optional<Result<>> changed;
+    operator_->change(std::move(wanted), Duration::seconds(30), [&changed](const Result<>& done) { changed = done; });
+    const bool is_over = run_until(Duration::seconds(35), [&] { return changed.has_value(); });
+    if (!broken_.empty()) return;
+    const bool is_done = is_over && changed->has_value();
+    expect(is_done, "I21", "although all is well, the members cannot be changed: " +
+                               (is_over ? changed->error().text : "it does not end") + "\n" + state_of(*group));
+    if (!is_done) return;
+  }
 }
 
 std::string Cluster::state_of(const Group& group) const {
   std::string text;
   for (const auto& host : hosts_) {
-    text += "  " + group.name + " at " + world_.name_of(host->id()) + ": ";
-    const host::Group* peer = host->group(group.id);
-    if (peer == nullptr) {
-      text += "down\n";
-      continue;
+    text += "  " + group.name + " at " + world_.name_of(host->id()) + ":";
+    if (!host->is_up()) text += " down";
+    text += "\n";
+    if (!host->is_up()) continue;
+    for (const auto& [key, peer] : host->host()->peers()) {
+      if (key.first != group.id) continue;
+      const net::PeerStatus status = peer->status(world_.now());
+      text += "    " + peer->entry().peer + ": " + status.role + ", leader " + status.leader + ", term " +
+              std::to_string(status.term.value) + ", last " + std::to_string(status.last.value) + ", durable " +
+              std::to_string(status.durable.value) + ", commit " + std::to_string(status.commit.value) +
+              ", applied " + std::to_string(status.applied.value) + ", members:";
+      for (const raft::Member& member : status.membership.members) {
+        text += " " + member.peer + (status.membership.is_voter(member.id) ? "" : " (learner)");
+      }
+      text += status.membership.is_joint() ? ", joint\n" : "\n";
     }
-    const net::PeerStatus status = peer->status();
-    text += status.role + ", leader " + status.leader + ", term " + std::to_string(status.term.value) + ", last " +
-            std::to_string(status.last.value) + ", durable " + std::to_string(status.durable.value) + ", commit " +
-            std::to_string(status.commit.value) + ", applied " + std::to_string(status.applied.value) + "\n";
   }
   return text;
 }
@@ -307,6 +374,7 @@ void Cluster::check_histories() {
 void Cluster::count(RunResult& result) const {
   auto& counts = result.counts;
   counts = nemesis_->counts();
+  counts.insert(churn_->counts().begin(), churn_->counts().end());
   for (const auto& group : groups_) {
     counts["operations"] += group->history.all().size();
     for (const auto& client : group->clients) {
@@ -320,6 +388,7 @@ void Cluster::count(RunResult& result) const {
     counts["entries committed"] += ghost.commit();
     counts["terms with a leader"] += ghost.terms_led();
     counts["logs cut"] += ghost.truncations();
+    counts["memberships committed"] += ghost.memberships();
   }
   for (const auto& [what, often] : nemesis_->counts()) {
     if (what != "restarts") result.faults += often;

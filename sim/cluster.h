@@ -3,7 +3,8 @@
 // One run of the simulator: the hosts, the clients and the ghosts of a scenario in a world of their own. First the
 // groups are created in peace; then comes the safety phase, with faults, in which nothing may ever be wrong; then
 // everything is healed, and in the liveness phase the cluster must come back within bounded simulated time: one
-// leader, all members alike, every operation ended (I50), and no election while nothing is wrong (I51).
+// leader, all members alike, every operation ended (I50), no member left half way in or out (I21), and no election
+// while nothing is wrong (I51).
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/churn.h"
 #include "sim/ghost.h"
 #include "sim/history.h"
 #include "sim/kv_client.h"
@@ -50,6 +52,7 @@ class Cluster {
     std::vector<std::unique_ptr<KvClient>> clients;
   };
 
+  [[nodiscard]] std::vector<std::string> first_peers() const;
   void create_groups();
   void try_creation();
   void check_creation();
@@ -58,9 +61,13 @@ class Cluster {
   bool run_until(Duration limit, const std::function<bool()>& is_over);
   void run_for(Duration length);
   void on_event(HostId host);
+  void end_churn();
+  void check_last_change();
   void gather(Ghost& ghost, const std::string& group);
   void live();
   void check_histories();
+  // The members by the newest leader's membership; empty: nobody leads, or one of them is not running.
+  [[nodiscard]] std::vector<const host::Group*> members_of(const Group& group) const;
   [[nodiscard]] bool has_one_leader(const Group& group) const;
   [[nodiscard]] bool has_converged(const Group& group) const;
   [[nodiscard]] std::string state_of(const Group& group) const;
@@ -76,6 +83,7 @@ class Cluster {
   std::vector<std::unique_ptr<Group>> groups_;
   std::unique_ptr<Operator> operator_;
   std::unique_ptr<Nemesis> nemesis_;
+  std::unique_ptr<Churn> churn_;
   std::optional<Result<>> created_under_faults_;
   std::vector<std::string> broken_;
   std::uint64_t undecided_ = 0;

@@ -40,6 +40,13 @@ Result<> Disk::begin_call(Process process, std::uint64_t fail_ppm, const std::st
   return {};
 }
 
+void Disk::wipe() {
+  names_.clear();
+  durable_names_.clear();
+  changes_.clear();
+  locks_.clear();
+}
+
 void Disk::set_fuse(std::uint64_t calls, Task burn) {
   fuse_ = calls;
   burn_ = std::move(burn);

@@ -73,6 +73,8 @@ class Disk {
 
   // The process that used the disk has ended.
   void on_end(Ending ending);
+  // Everything on it is gone, as if it had been replaced. Requires: no process uses it.
+  void wipe();
   // `burn` runs instead of the `calls`-th call from now on: it should kill the process (a crash between two calls).
   void set_fuse(std::uint64_t calls, Task burn);
   // For tests: damages one bit for good. Requires: the file exists and is that long.

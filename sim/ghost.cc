@@ -19,6 +19,12 @@ using raft::Term;
 
 std::string text(NodeId id) { return "member " + std::to_string(id.value); }
 std::string text(Index index) { return std::to_string(index.value); }
+// May `next` stand in a log with no other membership between the two? Thesis 4.3.
+bool may_follow(const raft::Membership& before, const raft::Membership& next) {
+  if (before.is_joint()) return next == raft::last_step(before);
+  return next.is_joint() ? next.outgoing == before.voters : next.voters == before.voters;
+}
+
 std::string text(Term term) { return std::to_string(term.value); }
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t word) {
@@ -60,7 +66,7 @@ void Ghost::check_recovery(NodeId id, const Member& before, const raft::Core& co
   }
 }
 
-void Ghost::on_step(NodeId id, const raft::Core& core) {
+void Ghost::on_step(NodeId id, const raft::Core& core, const Moment& moment) {
   Member& member = members_.at(id);
   if (core.term() < member.term) broken("I4: the term of " + text(id) + " went back");
   if (core.commit() < member.commit) broken("I4: the commit index of " + text(id) + " went back");
@@ -78,8 +84,15 @@ void Ghost::on_step(NodeId id, const raft::Core& core) {
   member.is_leader = core.is_leader();
   if (core.is_leader()) check_leader(id, member, core);
   if (leads_anew) check_completeness(id, member);
+  if (leads_anew) check_election(id, core);
   if (member.commit < core.commit()) check_commit(id, member, core);
   member.commit = core.commit();
+  check_memberships(id, member, core);
+  if (core.is_leader()) check_clock(id, core, moment);
+  if (member.in_force != core.membership()) {
+    member.in_force = core.membership();
+    member.in_force_since = moment.now;
+  }
 }
 
 bool Ghost::follow_log(NodeId id, Member& member, const raft::Core& core) {
@@ -92,6 +105,9 @@ bool Ghost::follow_log(NodeId id, Member& member, const raft::Core& core) {
       broken("I9: " + text(id) + " cut committed entry " + std::to_string(member.log.size()));
       member.commit = Index{member.log.size() - 1};
     }
+    if (!member.memberships.empty() && member.memberships.back().value == member.log.size()) {
+      member.memberships.pop_back();
+    }
     member.log.pop_back();
     is_cut = true;
   }
@@ -101,8 +117,75 @@ bool Ghost::follow_log(NodeId id, Member& member, const raft::Core& core) {
     const raft::Record& record = log.at(index);
     member.log.push_back({record.term(), record.payload_checksum()});
     check_matching(id, member, index);
+    if (record.type() != raft::EntryType::membership) continue;
+    member.memberships.push_back(index);
+    check_new_membership(id, member, core, index);
   }
   return is_cut;
+}
+
+void Ghost::check_new_membership(NodeId id, const Member& member, const raft::Core& core, Index index) {
+  const auto& all = core.log().memberships();
+  const auto placed = std::ranges::find(all, index, &raft::LogWindow::Placed::index);
+  const auto decoded = raft::decode_membership(core.log().at(index).payload());
+  if (placed == all.end() || !decoded || placed->membership != *decoded) {
+    broken("I17: " + text(id) + " does not go by the membership that its log has at " + text(index));
+    return;
+  }
+  // The first one of a group follows none, and what a joiner was told before it stands in no log.
+  if (index.value > 1 && placed != all.begin() && !may_follow(std::prev(placed)->membership, placed->membership)) {
+    broken("I16: in the log of " + text(id) + " the membership at " + text(index) + " may not follow the one before");
+  }
+  const bool is_own = member.is_leader && core.is_leader() && core.log().at(index).term() == core.term();
+  if (is_own && core.log().term_at(core.commit()) != core.term()) {
+    broken("I19: leader " + text(id) + " changes the members before an entry of its term is committed");
+  }
+}
+
+void Ghost::check_memberships(NodeId id, const Member& member, const raft::Core& core) {
+  const Index newest = member.memberships.empty() ? Index{} : member.memberships.back();
+  if (core.log().membership_index() != newest) {
+    broken("I17: " + text(id) + " goes by the membership at " + text(core.log().membership_index()) +
+           ", and the newest in its log is at " + text(newest));
+  }
+  if (!core.is_leader()) return;
+  const auto open = std::ranges::count_if(core.log().memberships(), [&](const auto& placed) {
+    return std::max(core.commit().value, commit()) < placed.index.value;
+  });
+  if (open > 1) broken("I15: leader " + text(id) + " has two changes of members under way");
+}
+
+void Ghost::check_election(NodeId id, const raft::Core& core) {
+  const bool is_elected = raft::is_quorum(core.membership(), [&](NodeId voter) {
+    const auto cast = given_.find({voter, core.term()});
+    return cast != given_.end() && cast->second == id;
+  });
+  if (!is_elected) broken("I20: " + text(id) + " leads term " + text(core.term()) + " without votes of a quorum");
+}
+
+void Ghost::check_clock(NodeId id, const raft::Core& core, const Moment& moment) {
+  if (core.has_lease(moment.now) && !committed_in_.empty() && core.term() < committed_in_.back()) {
+    broken("I22: " + text(id) + " has a lease in term " + text(core.term()) + ", and in term " +
+           text(committed_in_.back()) + " there was a commit");
+  }
+  const auto& handover = std::get<raft::Leader>(core.role()).handover;
+  if (moment.is_timely && handover && handover->end + core.config().heartbeat_interval < moment.now) {
+    broken("I24: the transfer from " + text(id) + " does not end in time");
+  }
+}
+
+// What each committed membership says of who was a member and is no more.
+void Ghost::follow_members(Index index, const raft::Core& core) {
+  ++memberships_;
+  std::set<NodeId> now;
+  for (const raft::Member& member : core.log().membership_at(index).membership.members) {
+    now.insert(member.id);
+    if (gone_.contains(member.id)) broken("I20: " + text(member.id) + " was removed, and is a member again");
+  }
+  for (const NodeId id : present_) {
+    if (!now.contains(id)) gone_.insert(id);
+  }
+  present_ = std::move(now);
 }
 
 void Ghost::check_matching(NodeId id, const Member& member, Index index) {
@@ -145,7 +228,8 @@ void Ghost::check_commit(NodeId id, const Member& member, const raft::Core& core
     if (index.value > committed_.size()) {
       committed_.push_back(entry);
       committed_in_.push_back(committed_in_.empty() ? core.term() : std::max(core.term(), committed_in_.back()));
-      check_quorum(index, core);
+      check_quorum(index, member, core);
+      if (core.log().at(index).type() == raft::EntryType::membership) follow_members(index, core);
     } else if (committed_[index.value - 1] != entry) {
       broken("I6: " + text(id) + " commits " + raft::describe(raft::Position{entry.term, index}) +
              ", and there another entry was committed before, of term " + text(committed_[index.value - 1].term));
@@ -153,18 +237,21 @@ void Ghost::check_commit(NodeId id, const Member& member, const raft::Core& core
   }
 }
 
-void Ghost::check_quorum(Index index, const raft::Core& core) {
+// In the step in which it commits, a leader may go on to the next membership: then it counted by the one before.
+void Ghost::check_quorum(Index index, const Member& committer, const raft::Core& core) {
   if (!is_durable_) return;
-  const bool is_held = raft::is_quorum(core.membership(), [&](NodeId id) {
+  const auto holds = [&](NodeId id) {
     const auto found = members_.find(id);
     if (found == members_.end()) return false;
     const Member& member = found->second;
     return index <= member.durable && member.log[index.value - 1] == committed_[index.value - 1];
-  });
+  };
+  const bool was_held = !committer.in_force.voters.empty() && raft::is_quorum(committer.in_force, holds);
+  const bool is_held = was_held || raft::is_quorum(core.membership(), holds);
   if (!is_held) broken("I7: entry " + text(index) + " is committed and not durable on a quorum");
 }
 
-void Ghost::on_sent(const raft::Message& message, Index durable) {
+void Ghost::on_sent(const raft::Message& message, const raft::Core& core, const Moment& moment) {
   const auto found = members_.find(message.from);
   if (found == members_.end()) return;
   Member& member = found->second;
@@ -174,10 +261,22 @@ void Ghost::on_sent(const raft::Message& message, Index durable) {
   } else if (std::holds_alternative<raft::RequestVote>(message.body)) {
     vote(message.from, message.term, message.from);
   } else if (const auto* appended = std::get_if<raft::Appended>(&message.body)) {
-    if (is_durable_ && durable < appended->match) {
-      broken("I3: " + text(message.from) + " acknowledges " + text(appended->match) + " and has " + text(durable) +
-             " durable");
+    if (is_durable_ && core.durable() < appended->match) {
+      broken("I3: " + text(message.from) + " acknowledges " + text(appended->match) + " and has " +
+             text(core.durable()) + " durable");
     }
+  }
+  const auto* leader = std::get_if<raft::Leader>(&core.role());
+  if (!moment.is_timely || leader == nullptr || message.term != core.term()) return;
+  const Instant heard = raft::quorum_value(core.membership(), [&](NodeId id) {
+    if (id == message.from) return moment.now;
+    const raft::Progress* progress = leader->progresses.find(id);
+    return progress == nullptr ? Instant{} : progress->heard();
+  });
+  // A membership that was just adopted may need others, which have not been looked at before the next heartbeat.
+  const Instant since = std::max(heard + core.config().election_timeout, member.in_force_since);
+  if (since + core.config().heartbeat_interval < moment.now) {
+    broken("I23: leader " + text(message.from) + " hears no majority, and goes on");
   }
 }
 

@@ -85,7 +85,8 @@ void KvClient::begin() {
   const Instant deadline = loop_.now() + options_.timeout;
   auto done = [this, id = current_->id](const client::Outcome& outcome) { on_outcome(id, outcome); };
   if (current_->is_read) {
-    session_.query(current_->data, net::Consistency::linearizable, deadline, std::move(done));
+    const net::Consistency consistency = options_.reads[draw_index(random_, options_.reads.size())];
+    session_.query(current_->data, consistency, deadline, std::move(done));
   } else {
     session_.propose(current_->data, deadline, std::move(done));
   }

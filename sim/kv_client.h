@@ -26,6 +26,8 @@ struct KvClientOptions {
   Duration think_mean = Duration::milliseconds(20);
   std::vector<Bytes> keys;
   std::size_t value_bytes_max = 64;
+  // Each read is one of these; all of them are to be linearizable.
+  std::vector<net::Consistency> reads = {net::Consistency::linearizable};
   // Shares in parts per million; the rest are gets.
   std::uint64_t put_ppm = 350'000;
   std::uint64_t remove_ppm = 50'000;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "sim/cluster.h"
+#include "sim/connectivity.h"
 
 namespace {
 
@@ -27,11 +28,15 @@ using zraft::sim::Scenario;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* usage =
-    "usage: zraft-sim [--seed N | --seeds A..B] [--minutes M] [--jobs N] [--verbose]\n"
+    "usage: zraft-sim [--seed N | --seeds A..B] [--minutes M] [--jobs N] [--membership] [--verbose]\n"
+    "       zraft-sim --connectivity [--cut N] [--verbose]\n"
     "  --seed N      one seed; with --minutes the first of many\n"
     "  --seeds A..B  all seeds from A to B\n"
     "  --minutes M   seed after seed for that long (default: one seed)\n"
     "  --jobs N      in that many processes (default 1)\n"
+    "  --membership  the members change meanwhile\n"
+    "  --connectivity  every graph of five members, undirected, and of three, directed; minutes, and a table\n"
+    "  --cut N       one of them\n"
     "  --verbose     one line about each thing that happens\n";
 
 struct Arguments {
@@ -39,7 +44,10 @@ struct Arguments {
   std::optional<std::uint64_t> last;  // none: until the time is over
   std::optional<std::uint64_t> minutes;
   std::uint64_t jobs = 1;
+  bool has_membership = false;
   bool is_verbose = false;
+  bool is_connectivity = false;
+  std::optional<std::uint64_t> cut;  // none: all
 };
 
 // What many runs came to; plain, so that it goes through a pipe.
@@ -62,7 +70,7 @@ struct Totals {
 };
 
 volatile std::sig_atomic_t is_running = 0;
-char repeat_command[64] = "";
+char repeat_command[96] = "";
 
 extern "C" void on_abort(int) {
   if (is_running == 0) return;
@@ -94,6 +102,14 @@ std::optional<Arguments> parse(int argc, char** argv) {
       out.is_verbose = true;
       continue;
     }
+    if (name == "--membership") {
+      out.has_membership = true;
+      continue;
+    }
+    if (name == "--connectivity") {
+      out.is_connectivity = true;
+      continue;
+    }
     if (i + 1 == argc) return std::nullopt;
     const std::string_view value = argv[++i];
     std::uint64_t minutes = 0;
@@ -101,6 +117,8 @@ std::optional<Arguments> parse(int argc, char** argv) {
       has_one_seed = true;
     } else if (name == "--seeds" && take_seeds(value, out)) {
       continue;
+    } else if (name == "--cut" && number(value, minutes)) {
+      out.cut = minutes;
     } else if (name == "--minutes" && number(value, minutes)) {
       out.minutes = minutes;
     } else if (name != "--jobs" || !number(value, out.jobs) || out.jobs == 0) {
@@ -108,6 +126,7 @@ std::optional<Arguments> parse(int argc, char** argv) {
     }
   }
   if (has_one_seed && out.last) return std::nullopt;
+  if (out.cut && !out.is_connectivity) return std::nullopt;
   if (!out.minutes && !out.last) out.last = out.first;
   return out;
 }
@@ -121,16 +140,41 @@ void print(const Scenario& scenario, const RunResult& result) {
               static_cast<double>(result.simulated.ns) / 1e9, static_cast<unsigned long long>(result.trace_hash));
 }
 
-Totals run_seed(std::uint64_t seed, const Arguments& arguments, bool is_alone) {
-  std::snprintf(repeat_command, sizeof repeat_command, "zraft-sim --seed %llu --verbose\n",
-                static_cast<unsigned long long>(seed));
-  is_running = 1;
-  const Scenario scenario = zraft::sim::draw_scenario(seed);
-  zraft::sim::World::Narrator narrator;
-  if (arguments.is_verbose) {
-    narrator = [](std::string_view line) { std::printf("%.*s\n", static_cast<int>(line.size()), line.data()); };
+zraft::sim::World::Narrator narrator_for(const Arguments& arguments) {
+  if (!arguments.is_verbose) return {};
+  return [](std::string_view line) { std::printf("%.*s\n", static_cast<int>(line.size()), line.data()); };
+}
+
+int run_connectivity(const Arguments& arguments) {
+  zraft::sim::CutTable table;
+  std::uint64_t passed = 0, failed = 0, events = 0;
+  for (const zraft::sim::Cut& cut : zraft::sim::all_cuts()) {
+    if (arguments.cut && cut.number != *arguments.cut) continue;
+    std::snprintf(repeat_command, sizeof repeat_command, "zraft-sim --connectivity --cut %llu --verbose\n",
+                  static_cast<unsigned long long>(cut.number));
+    is_running = 1;
+    const zraft::sim::CutResult result = run_cut(cut, narrator_for(arguments));
+    is_running = 0;
+    table.add(cut, result);
+    events += result.events;
+    (result.broken.empty() ? passed : failed) += 1;
+    for (const std::string& law : result.broken) std::printf("BROKEN %s\n", law.c_str());
+    if (!result.broken.empty()) std::printf("FAILED: see it again with: %s", repeat_command);
+    std::fflush(stdout);
   }
-  RunResult result = Cluster(scenario, std::move(narrator)).run();
+  std::printf("%s%llu events\n%llu passed, %llu failed\n", table.text().c_str(),
+              static_cast<unsigned long long>(events), static_cast<unsigned long long>(passed),
+              static_cast<unsigned long long>(failed));
+  return failed == 0 && passed > 0 ? 0 : 1;
+}
+
+Totals run_seed(std::uint64_t seed, const Arguments& arguments, bool is_alone) {
+  std::snprintf(repeat_command, sizeof repeat_command, "zraft-sim %s--seed %llu --verbose\n",
+                arguments.has_membership ? "--membership " : "", static_cast<unsigned long long>(seed));
+  is_running = 1;
+  const Scenario scenario = arguments.has_membership ? zraft::sim::draw_membership_scenario(seed)
+                                                     : zraft::sim::draw_scenario(seed);
+  RunResult result = Cluster(scenario, narrator_for(arguments)).run();
   is_running = 0;
   if (is_alone || !result.broken.empty()) print(scenario, result);
   for (const std::string& law : result.broken) std::printf("BROKEN %s\n", law.c_str());
@@ -196,6 +240,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   std::signal(SIGABRT, on_abort);
+  if (arguments->is_connectivity) return run_connectivity(*arguments);
   const auto start = Clock::now();
   const Totals totals = arguments->jobs == 1 ? run_share(*arguments, 0) : run_in_processes(*arguments);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -65,7 +65,7 @@ SimHost* Nemesis::leader() {
   raft::Term newest;
   for (const auto& host : hosts_) {
     if (!host->is_up()) continue;
-    for (const auto& [id, group] : host->host()->groups()) {
+    for (const auto& [key, group] : host->host()->peers()) {
       const raft::Core& core = group->node().core();
       if (!core.is_leader() || core.term() <= newest) continue;
       found = host.get();
@@ -132,6 +132,11 @@ void Nemesis::end(SimHost& host, Ending ending) {
   restart_later(host);
 }
 
+void Nemesis::take_disk_of(SimHost& host) {
+  host.lose_disk();
+  restart_later(host);
+}
+
 void Nemesis::restart_later(SimHost& host) {
   const Duration delay = draw_exponential(random_, plan_.restart_after);
   world_.after(delay, the_world, EventKind::world, 3, [this, &host] {
@@ -162,7 +167,7 @@ void Nemesis::restart(SimHost& host) {
 void Nemesis::watch_terms(SimHost& host) {
   if (is_resting_ || plan_.new_term_ppm == 0 || !host.is_up() || host.has_died()) return;
   raft::Term newest;
-  for (const auto& [id, group] : host.host()->groups()) newest = std::max(newest, group->node().core().term());
+  for (const auto& [id, group] : host.host()->peers()) newest = std::max(newest, group->node().core().term());
   raft::Term& seen = terms_[host.id()];
   if (newest <= seen) return;
   seen = newest;

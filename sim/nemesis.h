@@ -27,6 +27,8 @@ class Nemesis {
 
   // A host that failed or died by itself is ended and started again later. To be called after each of its events.
   void tend(SimHost& host);
+  // That host ends, and comes back later with nothing. Requires: it is up.
+  void take_disk_of(SimHost& host);
   // A host refused to start: that is a broken law, in words.
   [[nodiscard]] std::vector<std::string> take_refusals() { return std::exchange(refusals_, {}); }
   [[nodiscard]] const std::map<std::string, std::uint64_t>& counts() const { return counts_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whoever administers a simulated cluster: a process of its own that creates groups through the client library.
+// Whoever administers a simulated cluster: a process of its own that creates groups and changes
+// their members through the client library.
 #pragma once
 
 #include <functional>
@@ -10,6 +11,7 @@
 #include "sim/network.h"
 #include "sim/world.h"
 #include "zraft/client/admin.h"
+#include "zraft/client/members.h"
 
 namespace zraft::sim {
 
@@ -21,14 +23,20 @@ class Operator {
   Operator(const Operator&) = delete;
   Operator& operator=(const Operator&) = delete;
 
-  // A member on each of the hosts. `done` comes within `patience` and the two seconds that an undoing takes.
-  void create(const std::string& group, Duration patience, std::function<void(Result<>)> done);
+  // `done` comes within `patience` and the two seconds that an undoing takes. Peers are "name@host:port".
+  void create(const std::string& group, std::vector<std::string> peers, Duration patience,
+              std::function<void(Result<>)> done);
+  // `done` comes within `patience` and a moment.
+  void change(client::MemberChange change, Duration patience, std::function<void(Result<>)> done);
+  void transfer(const std::string& group, const std::string& peer, Duration patience,
+                std::function<void(Result<std::string>)> done);
+  void destroy(const std::string& group, const std::string& peer, Duration patience,
+               std::function<void(Result<>)> done);
 
  private:
   World& world_;
   Fabric& fabric_;
   Random random_;
-  const std::vector<std::string> hosts_;
   Process process_;
   SimLoop loop_;
   SimNetwork network_;

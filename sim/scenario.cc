@@ -51,6 +51,7 @@ void draw_cluster(Dice dice, Scenario& s) {
     host.replication.inflight_bytes_max = (std::size_t{1} << 10) << dice.up_to(10);
   }
   if (dice.one_in(3)) host.requests_per_link_max = dice.up_to(3) + 1;
+  host.lease_reads = dice.one_in(3);
   s.host.worker_delay = dice.us_by_magnitude(100, 50'000);
   if (dice.even()) s.host.drift_ppm_max = dice.between(1, 500);
   s.safety_phase = Duration::milliseconds(dice.between(4'000, 20'000));
@@ -140,11 +141,29 @@ void draw_clients(Dice dice, Scenario& s) {
   client.compare_ppm = dice.up_to(25 * percent);
   client.abandon_ppm = dice.even() ? dice.up_to(2 * percent) : 0;
   s.has_readers = dice.even();
+  if (dice.even()) client.reads.push_back(net::Consistency::follower);
+  if (s.host.host.lease_reads) client.reads.push_back(net::Consistency::lease);
 }
 
 void draw_creation(Dice dice, Scenario& s) {
   s.creation_patience = dice.ms(50, 5'000);
   if (dice.one_in(3)) s.creation_at = dice.ms(10, 3'000);
+}
+
+void draw_churn(Dice dice, Scenario& s) {
+  constexpr std::size_t sizes[] = {1, 2, 3, 3, 3, 3, 4, 5};
+  s.members = sizes[dice.up_to(7)];
+  s.spares = dice.up_to(2) + 1;
+  s.creation_at.reset();
+  // What is asked for over few requests at a time would wait for the clients' for ever.
+  s.host.host.requests_per_link_max = host::Options{}.requests_per_link_max;
+  // And a newcomer that is sent an entry a round trip would never be as fast as clients beside a leader of one.
+  raft::ReplicationLimits& limits = s.host.host.replication;
+  limits.append_bytes_max = std::max(limits.append_bytes_max, std::size_t{4} << 10);
+  limits.inflight_bytes_max = std::max(limits.inflight_bytes_max, std::size_t{16} << 10);
+  s.churn.change_every = dice.ms(100, 2'000);
+  s.churn.patience = dice.ms(500, 5'000);
+  if (dice.one_in(3)) s.churn.wipe_every = dice.ms(500, 4'000);
 }
 
 std::string shown(Duration d) {
@@ -163,13 +182,22 @@ Scenario draw_scenario(std::uint64_t seed) {
   draw_faults(Dice(random.fork()), s);
   draw_clients(Dice(random.fork()), s);
   draw_creation(Dice(random.fork()), s);
+  s.host.is_timely = s.faults.pause_every == Duration{};
+  return s;
+}
+
+Scenario draw_membership_scenario(std::uint64_t seed) {
+  Scenario s = draw_scenario(seed);
+  draw_churn(Dice(Random(~seed)), s);
   return s;
 }
 
 std::string describe(const Scenario& s) {
-  std::string text = std::to_string(s.members) + " members, " + std::to_string(s.groups) + " groups, " +
-                     std::to_string(s.clients) + " clients, election " + shown(s.host.host.election_timeout) +
-                     ", delay " + shown(s.network.delay_mean) + ", disk " + shown(s.host.disk.latency_mean);
+  std::string text = std::to_string(s.members) + " members, " +
+                     (s.spares == 0 ? "" : std::to_string(s.spares) + " spare hosts, ") + std::to_string(s.groups) +
+                     " groups, " + std::to_string(s.clients) + " clients, election " +
+                     shown(s.host.host.election_timeout) + ", delay " + shown(s.network.delay_mean) + ", disk " +
+                     shown(s.host.disk.latency_mean);
   const auto add = [&](const char* what, Duration every) {
     if (every > Duration{}) text += std::string(", ") + what + " every " + shown(every);
   };
@@ -178,6 +206,8 @@ std::string describe(const Scenario& s) {
   add("pauses", s.faults.pause_every);
   add("resets", s.faults.reset_every);
   add("slow disks", s.faults.slow_disk_every);
+  add("changes of members", s.churn.change_every);
+  add("lost disks", s.churn.wipe_every);
   return text;
 }
 

@@ -41,14 +41,24 @@ struct FaultPlan {
   std::int64_t slow_disk_factor = 1;
 };
 
+// Changes of members and leaders, by an operator. Mean times; 0 is never.
+struct ChurnPlan {
+  Duration change_every{};
+  Duration wipe_every{};  // of a host that loses its disk, and whose member is replaced
+  Duration patience = Duration::seconds(2);  // of the operator, with one change
+  std::size_t members_max = 5;
+};
+
 struct Scenario {
   std::uint64_t seed = 0;
   std::size_t members = 3;
+  std::size_t spares = 0;  // hosts without a member at first
   std::size_t groups = 1;
   std::size_t clients = 3;  // of each group
   SimHost::Options host;
   NetworkSettings network;
   FaultPlan faults;
+  ChurnPlan churn;
   KvClientOptions client;
   // Every other client only reads, the rest only write. Who mixes finds out soon that the leader has changed; who only
   // reads stays with an old one for as long as that answers.
@@ -60,6 +70,8 @@ struct Scenario {
 };
 
 [[nodiscard]] Scenario draw_scenario(std::uint64_t seed);
+// The same with members that come and go.
+[[nodiscard]] Scenario draw_membership_scenario(std::uint64_t seed);
 
 // In one line, for people.
 [[nodiscard]] std::string describe(const Scenario& scenario);

@@ -77,27 +77,57 @@ void SimHost::end(Ending ending) {
 
 void SimHost::look() {
   if (!is_up() || !world_.is_alive(process_)) return;
-  for (const auto& [id, group] : host_->groups()) {
-    const auto found = ghosts_.try_emplace(id, true).first;
-    const raft::NodeId self = group->entry().self;
-    if (std::find(seen_.begin(), seen_.end(), id) == seen_.end()) {
-      seen_.push_back(id);
-      found->second.on_start(self, group->node().core());
+  for (const auto& [key, group] : host_->peers()) {
+    const auto found = ghosts_.try_emplace(key.first, true).first;
+    if (std::find(seen_.begin(), seen_.end(), key) == seen_.end()) {
+      seen_.push_back(key);
+      found->second.on_start(key.second, group->node().core());
     }
-    found->second.on_step(self, group->node().core());
+    found->second.on_step(key.second, group->node().core(), moment());
   }
 }
 
-const host::Group* SimHost::group(raft::GroupId id) const {
+void SimHost::lose_disk() {
+  world_.narrate(id_, "loses its disk");
+  end(Ending::power_lost);
+  disk_.wipe();
+}
+
+const host::Group* SimHost::peer(raft::GroupId group, raft::NodeId member) const {
   if (host_ == nullptr) return nullptr;
-  const auto found = host_->groups().find(id);
-  return found == host_->groups().end() ? nullptr : found->second.get();
+  const auto found = host_->peers().find({group, member});
+  return found == host_->peers().end() ? nullptr : found->second.get();
+}
+
+const host::Group* leader_of(const std::vector<std::unique_ptr<SimHost>>& hosts, raft::GroupId group) {
+  const host::Group* found = nullptr;
+  for (const auto& host : hosts) {
+    if (!host->is_up() || host->has_died()) continue;
+    for (const auto& [key, peer] : host->host()->peers()) {
+      const raft::Core& core = peer->node().core();
+      if (key.first != group || !core.is_leader()) continue;
+      if (found == nullptr || found->node().core().term() < core.term()) found = peer.get();
+    }
+  }
+  return found;
+}
+
+const host::Group* find_peer(const std::vector<std::unique_ptr<SimHost>>& hosts, raft::GroupId group,
+                             raft::NodeId member) {
+  for (const auto& host : hosts) {
+    if (const host::Group* peer = host->peer(group, member)) return peer;
+  }
+  return nullptr;
 }
 
 void SimHost::on_event(const host::CatalogueEntry& peer, const raft::Event& event) {
   world_.trace((static_cast<std::uint64_t>(event.kind) << 32) | peer.self.value);
   world_.trace(event.term.value);
   world_.trace(event.position.index.value);
+  const auto found = ghosts_.find(peer.group_id);
+  if (found == ghosts_.end()) return;
+  if (event.kind == raft::Event::Kind::grants_vote) found->second.on_vote(peer.self, event.term, event.peer);
+  if (event.kind == raft::Event::Kind::asks_for_votes) found->second.on_vote(peer.self, event.term, peer.self);
 }
 
 void SimHost::on_applied(const host::CatalogueEntry& peer, const raft::Record& record) {

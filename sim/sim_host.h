@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sim/disk.h"
 #include "sim/ghost.h"
@@ -26,6 +27,7 @@ class SimHost : private host::Watcher {
     DiskSettings disk;
     Duration worker_delay = Duration::milliseconds(1);
     std::int64_t drift_ppm_max = 0;
+    bool is_timely = false;  // it is never paused, so what it is to do by a time it does by then
   };
   using Ghosts = std::map<raft::GroupId, Ghost>;
 
@@ -38,6 +40,7 @@ class SimHost : private host::Watcher {
   // Errors: why the host refused to start. io with an ended process: it crashed while it started.
   // Requires: it is not up.
   Result<> start();
+  [[nodiscard]] Ghost::Moment moment() const { return {world_.local_now(process_), options_.is_timely}; }
   [[nodiscard]] bool is_up() const { return host_ != nullptr; }
   // Its process was killed by a fuse in the middle of a task: end() has to follow.
   [[nodiscard]] bool has_died() const { return is_up() && !world_.is_alive(process_); }
@@ -51,7 +54,10 @@ class SimHost : private host::Watcher {
   [[nodiscard]] Disk& disk() { return disk_; }
   [[nodiscard]] std::string address() const { return options_.host.listen; }
   [[nodiscard]] host::Host* host() { return host_.get(); }
-  [[nodiscard]] const host::Group* group(raft::GroupId id) const;
+  // Null: not here, or not up.
+  [[nodiscard]] const host::Group* peer(raft::GroupId group, raft::NodeId member) const;
+  // It ends, and whatever its disk held is gone. Requires: it is up.
+  void lose_disk();
   // The last thing it said before it refused to start or stopped.
   [[nodiscard]] const std::string& last_words() const { return last_words_; }
 
@@ -77,8 +83,14 @@ class SimHost : private host::Watcher {
   Process process_;
   std::unique_ptr<Running> running_;
   std::unique_ptr<host::Host> host_;
-  std::vector<raft::GroupId> seen_;  // groups whose start the ghosts were told of
+  std::vector<host::PeerKey> seen_;  // peers whose start the ghosts were told of
   std::string last_words_;
 };
+
+// The peer that leads by the newest term, of those whose host is up; null: none does.
+[[nodiscard]] const host::Group* leader_of(const std::vector<std::unique_ptr<SimHost>>& hosts, raft::GroupId group);
+// Null: no host has it.
+[[nodiscard]] const host::Group* find_peer(const std::vector<std::unique_ptr<SimHost>>& hosts, raft::GroupId group,
+                                           raft::NodeId member);
 
 }  // namespace zraft::sim

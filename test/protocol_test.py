@@ -20,7 +20,7 @@ CARRIED = re.compile(r"([PW])(\d\d)_")
 
 
 def numbers():
-    spans = [("P", 1, 43), ("W-", 1, 13), ("W-", 30, 40), ("W-", 46, 57)]
+    spans = [("P", 1, 58), ("P", 70, 73), ("W-", 1, 13), ("W-", 30, 57), ("W-", 66, 67)]
     return [f"{kind}{number:02}" for kind, first, last in spans for number in range(first, last + 1)]
 
 

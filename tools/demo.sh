@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make demo: three nodes on this machine keep a key-value store by Raft, durably; the leader is killed, and the store
-# goes on. Stays until Ctrl-C. Every step is checked, and waits for what it needs to see, with a deadline.
+# goes on; a fourth node joins and another leaves. Stays until Ctrl-C. Every step is checked, and waits for what it
+# needs to see, with a deadline.
 #
 #   ONCE=1    end after the last step: 0 if all went well, else 1 with what went wrong
-#   PORTS=N   the nodes listen on N, N+1 and N+2 of 127.0.0.1 (default 7101)
+#   PORTS=N   the nodes listen on N to N+3 of 127.0.0.1 (default 7101)
 #   DATA=DIR  where the nodes keep their data (default ./demo-data); made by the demo, or not there at all
 #   BIN=DIR   where zraftd and zraft are (default build/release/bin)
 set -uo pipefail
@@ -18,9 +19,11 @@ marker=$data/.made-by-zraft-demo
 patience=15 # seconds that any one step may take
 declare -A pid=()
 nodes=(n1 n2 n3)
+newcomer=n4
 
 port_of() { echo $((first_port + ${1#n} - 1)); }
 address_of() { echo "127.0.0.1:$(port_of "$1")"; }
+peer_of() { echo "$1@$(address_of "$1")"; }
 say() { printf '\n== %s\n' "$*"; }
 milliseconds() { echo $(($(date +%s%N) / 1000000)); }
 
@@ -86,6 +89,8 @@ leader() {
   for node in "${nodes[@]}"; do [[ $(status role "$node") == leader ]] && echo "$node" && return; done
   return 1
 }
+# member_count: how many members the leader counts.
+member_count() { "$bin/zraft" members kv 2>/dev/null | awk 'NR > 1' | wc -l; }
 has_leader() { [[ -n $(leader) ]]; }
 has_caught_up() {
   local chief behind
@@ -102,7 +107,7 @@ prepare() {
   for program in zraftd zraft; do
     [[ -x $bin/$program ]] || fail "$bin/$program is not there: run \`make demo\`, which builds it"
   done
-  for node in "${nodes[@]}"; do
+  for node in "${nodes[@]}" "$newcomer"; do
     if answers "$(port_of "$node")"; then
       fail "port $(port_of "$node") of 127.0.0.1 is in use (another demo?): end that program, or give other ports:" \
         "make demo PORTS=7201"
@@ -128,7 +133,7 @@ for node in "${nodes[@]}"; do
 done
 
 say "a group kv with a member on each"
-run create kv "n1@$(address_of n1)" "n2@$(address_of n2)" "n3@$(address_of n3)" || fail "the group was not created"
+run create kv "$(peer_of n1)" "$(peer_of n2)" "$(peer_of n3)" || fail "the group was not created"
 until_true "no leader was elected" has_leader
 
 say "write and read"
@@ -153,6 +158,22 @@ start "$chief"
 until_true "$chief did not catch up" has_caught_up "$chief"
 echo "$chief has applied all that the leader has"
 
+say "a fourth node, $newcomer, joins"
+start "$newcomer"
+nodes+=("$newcomer")
+ZRAFT_HOSTS+=,$(address_of "$newcomer")
+run add kv "$(peer_of "$newcomer")" || fail "$newcomer was not added"
+until_true "$newcomer did not catch up" has_caught_up "$newcomer"
+leaving=$(leader)
+say "$leaving leaves, the leader of now"
+run remove kv "$(peer_of "$leaving")" || fail "$leaving was not removed"
+until_true "no leader is shown" has_leader
+[[ $(member_count) == 3 ]] || fail "the group has $(member_count) members, not 3"
+run members kv || fail "no members"
+run put greeting "hello without $leaving" || fail "no write succeeded after $leaving was removed"
+expect_value greeting "hello without $leaving"
+expect_value colour blue
+
 say "the nodes"
 run status || fail "no status"
 
@@ -168,6 +189,10 @@ $bin/zraft put KEY VALUE
 $bin/zraft get KEY
 $bin/zraft scan '' --limit 10
 $bin/zraft status
+$bin/zraft members kv
+$bin/zraft destroy kv $(peer_of "$leaving")       # what $leaving has kept
+$bin/zraft add kv $(peer_of "$leaving")           # and it comes back
+$bin/zraft transfer kv
 kill -9 ${pid[$(leader)]}        # the leader, $(leader); then write on
 The nodes' logs are $data/n*.log. Ctrl-C ends the demo.
 END

@@ -97,6 +97,53 @@ TEST_F(CommandLineTest, CreatesAtTheHostsOfThePeersWhenNoOtherIsNamed) {
   EXPECT_EQ(std::get<Create>(create.action).group.backend, "memory");
 }
 
+TEST_F(CommandLineTest, ReadsEveryChangeOfMembers) {
+  const auto change = [](std::vector<std::string> arguments) { return action<Change>(std::move(arguments)).change; };
+  using Peers = std::vector<std::string>;
+  const auto add = change({"add", "g", "w@d:1"});
+  EXPECT_EQ(add.group, "g");
+  EXPECT_EQ(add.voters, Peers{"w@d:1"});
+  EXPECT_TRUE(add.learners.empty() && add.gone.empty() && !add.only_if);
+  EXPECT_EQ(change({"add", "g", "w@d:1", "--learner"}).learners, Peers{"w@d:1"});
+  EXPECT_TRUE(change({"add", "g", "w@d:1", "--learner"}).voters.empty());
+  EXPECT_EQ(change({"promote", "g", "w@d:1"}).voters, Peers{"w@d:1"});
+  EXPECT_EQ(change({"demote", "g", "w@d:1"}).learners, Peers{"w@d:1"});
+  const auto remove = change({"remove", "g", "w@d:1"});
+  EXPECT_EQ(remove.gone, Peers{"w@d:1"});
+  EXPECT_TRUE(remove.voters.empty() && remove.learners.empty());
+  const auto replace = change({"replace", "g", "old@a:1", "new@b:1"});
+  EXPECT_EQ(replace.gone, Peers{"old@a:1"});
+  EXPECT_EQ(replace.voters, Peers{"new@b:1"});
+  const auto set = change({"set-members", "g", "--old", "x@a:1,y@b:1", "--new", "x@a:1,z@c:1"});
+  EXPECT_EQ(set.only_if, (Peers{"x@a:1", "y@b:1"}));
+  EXPECT_EQ(set.voters, (Peers{"x@a:1", "z@c:1"}));
+}
+
+TEST_F(CommandLineTest, ReadsWhatIsAskedOfAGroupByItsName) {
+  EXPECT_EQ(command({"members", "g"}).group, "g");
+  EXPECT_TRUE(std::holds_alternative<Members>(command({"members", "g"}).action));
+  EXPECT_EQ(action<Transfer>({"transfer", "g"}).peer, "");
+  EXPECT_EQ(action<Transfer>({"transfer", "g", "w@d:1"}).peer, "w@d:1");
+  EXPECT_EQ(command({"transfer", "g"}).group, "g");
+  EXPECT_EQ(action<Destroy>({"destroy", "g"}).at, "");
+  EXPECT_EQ(action<Destroy>({"destroy", "g", "w@d:1"}).at, "w@d:1");
+  EXPECT_EQ(command({"destroy", "g"}).group, "g");
+  EXPECT_TRUE(std::holds_alternative<Groups>(command({"groups"}).action));
+  EXPECT_EQ(command({"groups"}).group, "") << "all of them";
+}
+
+TEST_F(CommandLineTest, RefusesAChangeOfMembersThatIsNotWhole) {
+  is_refused({"members"}, "GROUP");
+  is_refused({"add", "g"}, "PEER");
+  is_refused({"add", "g", "nonsense"}, "nonsense");
+  is_refused({"remove", "g", "w@d:1", "v@d:1"}, "At Most 1");
+  is_refused({"replace", "g", "w@d:1"}, "OLD_NEW");
+  is_refused({"set-members", "g", "--new", "x@a:1"}, "--old");
+  is_refused({"set-members", "g", "--old", "x@a:1"}, "--new");
+  is_refused({"set-members", "g", "--old", "x@a:1", "--new", "y"}, "y");
+  is_refused({"transfer", "g", "nonsense"}, "nonsense");
+}
+
 TEST_F(CommandLineTest, ReadsTimeoutOutputAndTheBench) {
   const Command given = command({"--timeout", "0.5", "--output", "json", "bench", "--clients", "3", "--connections",
                                  "2", "--value-bytes", "10", "--keys", "5", "--seconds", "1.5", "--op", "mixed"});
@@ -136,7 +183,9 @@ TEST_F(CommandLineTest, HelpsAndTellsItsVersion) {
   EXPECT_EQ(std::get<Instead>(parsed({"--version"})).text, "zraft 9.9\n");
   const auto help = std::get<Instead>(parsed({"--help"}));
   EXPECT_EQ(help.status, Exit::done);
-  for (const char* name : {"create", "put", "get", "del", "cas", "scan", "count", "status", "bench", "Exit status"}) {
+  for (const char* name : {"create", "put", "get", "del", "cas", "scan", "count", "status", "bench", "groups",
+                           "members", "add", "remove", "replace", "promote", "demote", "set-members", "transfer",
+                           "destroy", "Exit status"}) {
     EXPECT_NE(help.text.find(name), std::string::npos) << name;
   }
   EXPECT_NE(std::get<Instead>(parsed({"cas", "--help"})).text.find("--absent"), std::string::npos);

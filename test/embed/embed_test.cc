@@ -51,7 +51,8 @@ class EmbeddedHostTest : public testing::Test {
   static void create_and_write(EmbeddedHost& host) {
     const raft::Membership membership = raft::membership_of({{{1}, "n1@" + host.address()}});
     const net::StartPeer wanted{
-        .group = "kv", .group_id = {77}, .backend = "memory", .self = {1}, .membership = membership};
+        .group = "kv", .group_id = {77}, .backend = "memory", .self = {1},
+        .peer = "n1@" + host.address(), .membership = membership};
     ASSERT_EQ(host.call(wanted, patience).error, Error{});
     const Bytes put = machines::encode(machines::KvCommand(machines::Put{"one", "1"}));
     net::Reply reply;
@@ -189,8 +190,12 @@ TEST_F(EmbeddedHostTest, ARequestThatCannotSucceedDoesNotHoldUpTheEnd) {
   // The other member does not exist, so nobody ever leads.
   const raft::Membership membership =
       raft::membership_of({{{1}, "n1@" + (*host)->address()}, {{2}, "n2@127.0.0.1:1"}});
-  const net::StartPeer wanted{
-      .group = "kv", .group_id = {77}, .backend = "memory", .self = {1}, .membership = membership};
+  const net::StartPeer wanted{.group = "kv",
+                              .group_id = {77},
+                              .backend = "memory",
+                              .self = {1},
+                              .peer = "n1@" + (*host)->address(),
+                              .membership = membership};
   ASSERT_EQ((*host)->call(wanted, patience).error, Error{});
   host->reset();
   auto again = start(options());

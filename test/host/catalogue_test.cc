@@ -12,10 +12,19 @@
 namespace zraft::host::test {
 namespace {
 
-const CatalogueEntry first{
-    .group = "kv", .group_id = {0x0807060504030201}, .backend = "memory", .self = {1}, .peer = "one@10.0.0.1:7000"};
-const CatalogueEntry second{
-    .group = "other", .group_id = {9}, .backend = "memory", .self = {3}, .peer = "one@10.0.0.1:7000"};
+const CatalogueEntry first{.group = "kv",
+                           .group_id = {0x0807060504030201},
+                           .backend = "memory",
+                           .self = {1},
+                           .peer = "one@10.0.0.1:7000",
+                           .log = {0x1817161514131211}};
+const CatalogueEntry second{.group = "other",
+                            .group_id = {9},
+                            .backend = "memory",
+                            .self = {3},
+                            .peer = "one@10.0.0.1:7000",
+                            .log = {10},
+                            .is_removed = true};
 
 TEST(Catalogue, W57_TheExampleOfTheDocumentIsWhatIsWritten) {
   const auto examples = zraft::test::examples_of_document("log_format.md");

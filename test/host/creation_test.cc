@@ -31,7 +31,7 @@ TEST_F(Creation, MakesAPeerThatServes) {
 TEST_F(Creation, IsDoneOnceHoweverOftenItIsAsked) {
   EXPECT_EQ(code_of(lone_peer("kv")), Code::ok);
   EXPECT_EQ(code_of(lone_peer("kv")), Code::ok);
-  EXPECT_EQ(world_.host().groups().size(), 1U);
+  EXPECT_EQ(world_.host().peers().size(), 1U);
 }
 
 TEST_F(Creation, IsDoneOnceAlsoWhenItIsAskedAgainWhileItIsUnderWay) {
@@ -98,7 +98,7 @@ TEST_F(Creation, RefusesAMembershipThatBreaksItsLaws) {
   wanted = lone_peer("kv");
   wanted.membership.members.push_back(wanted.membership.members.front());
   EXPECT_NE(code_of(wanted), Code::ok);
-  EXPECT_TRUE(world_.host().groups().empty());
+  EXPECT_TRUE(world_.host().peers().empty());
 }
 
 TEST_F(Creation, SurvivesARestart) {
@@ -106,7 +106,7 @@ TEST_F(Creation, SurvivesARestart) {
   EXPECT_EQ(world_.propose("kv", "hello").error.code, Code::ok);
   world_.end(Ending::power_lost);
   world_.must_start();
-  ASSERT_EQ(world_.host().groups().size(), 1U);
+  ASSERT_EQ(world_.host().peers().size(), 1U);
   world_.run(Duration::seconds(1));
   const net::Reply read = world_.told(net::Query{"kv", net::Consistency::linearizable, ""});
   EXPECT_EQ(std::get<net::Data>(read.body).data, "hello");
@@ -128,12 +128,12 @@ TEST_F(Creation, KeepsGroupsApart) {
 TEST_F(Creation, IsUndoneAndLeavesTheNameFree) {
   EXPECT_EQ(code_of(lone_peer("kv", 1)), Code::ok);
   EXPECT_EQ(code_of(undo_of(lone_peer("kv", 1))), Code::ok);
-  EXPECT_TRUE(world_.host().groups().empty());
+  EXPECT_TRUE(world_.host().peers().empty());
   EXPECT_EQ(code_of(undo_of(lone_peer("kv", 1))), Code::ok);
   EXPECT_EQ(code_of(lone_peer("kv", 2)), Code::ok);
   world_.restart();
-  ASSERT_EQ(world_.host().groups().size(), 1U);
-  EXPECT_EQ(world_.host().groups().begin()->first, raft::GroupId{2});
+  ASSERT_EQ(world_.host().peers().size(), 1U);
+  EXPECT_EQ(world_.host().peers().begin()->first.first, raft::GroupId{2});
 }
 
 TEST_F(Creation, IsNotUndoneOnceTheGroupIsInUse) {
@@ -150,7 +150,7 @@ TEST_F(Creation, IsUndoneByItsOwnPeerAlone) {
   of_another.self = {102};
   EXPECT_EQ(code_of(of_another), Code::ok);
   EXPECT_EQ(code_of(undo_of(lone_peer("kv", 6))), Code::ok);
-  EXPECT_EQ(world_.host().groups().size(), 1U);
+  EXPECT_EQ(world_.host().peers().size(), 1U);
 }
 
 // 1. A creator tires of waiting for StartPeer. 2. It sends UndoPeer, and is told that nothing is there. 3. The first
@@ -162,7 +162,7 @@ TEST_F(Creation, IsUndoneAlsoWhileItIsUnderWay) {
   world_.host().serve({.id = 2, .timeout_ms = 10'000, .body = undo_of(lone_peer("kv", 1))}, tell);
   world_.run(Duration::seconds(1));
   EXPECT_EQ(told.size(), 2U);
-  EXPECT_TRUE(world_.host().groups().empty());
+  EXPECT_TRUE(world_.host().peers().empty());
   EXPECT_EQ(code_of(lone_peer("kv", 2)), Code::ok);
 }
 
@@ -197,12 +197,12 @@ TEST_P(CrashInCreation, LeavesAWholePeerOrNothing) {
     Code code = Code::ok;
     has_crashed = crash_at(world, n, GetParam(), lone_peer("kv", 1), code);
     SCOPED_TRACE("crash at call " + std::to_string(n));
-    const bool is_there = !world.host().groups().empty();
+    const bool is_there = !world.host().peers().empty();
     EXPECT_TRUE(is_there || code != Code::ok);
     EXPECT_EQ(world.told(lone_peer("kv", is_there ? 1 : 2)).error.code, Code::ok);
     EXPECT_EQ(world.propose("kv", "hello").error.code, Code::ok);
     world.restart();
-    EXPECT_EQ(world.host().groups().size(), 1U);
+    EXPECT_EQ(world.host().peers().size(), 1U);
     ASSERT_LT(n, 200U);
   }
 }
@@ -216,11 +216,11 @@ TEST_P(CrashInCreation, WhenItIsUndoneLeavesAWholePeerOrNothing) {
     Code code = Code::ok;
     has_crashed = crash_at(world, n, GetParam(), undo_of(lone_peer("kv", 1)), code);
     SCOPED_TRACE("crash at call " + std::to_string(n));
-    EXPECT_TRUE(world.host().groups().empty() || code != Code::ok);
+    EXPECT_TRUE(world.host().peers().empty() || code != Code::ok);
     EXPECT_EQ(world.told(undo_of(lone_peer("kv", 1))).error.code, Code::ok);
     EXPECT_EQ(world.told(lone_peer("kv", 2)).error.code, Code::ok);
     world.restart();
-    EXPECT_EQ(world.host().groups().size(), 1U);
+    EXPECT_EQ(world.host().peers().size(), 1U);
     ASSERT_LT(n, 200U);
   }
 }
@@ -241,7 +241,7 @@ TEST_F(Creation, ThatFailedAtTheCatalogueIsUndoneForGood) {
     if (failed.error.code == Code::ok) continue;
     EXPECT_EQ(world.told(undo_of(lone_peer("kv", 1))).error.code, Code::ok);
     world.restart();
-    EXPECT_TRUE(world.host().groups().empty()) << "seed " << seed;
+    EXPECT_TRUE(world.host().peers().empty()) << "seed " << seed;
   }
 }
 

@@ -124,6 +124,7 @@ net::StartPeer lone_peer(const std::string& group, std::uint64_t group_id) {
           .group_id = {group_id},
           .backend = "echo",
           .self = {101},
+          .peer = "p1@n1:1",
           .membership = raft::membership_of({{{101}, "p1@n1:1"}})};
 }
 

@@ -39,7 +39,7 @@ class Start : public ::testing::Test {
     world_.run(Duration::seconds(1));
     EXPECT_TRUE(is_written);
     if (is_named) {
-      EXPECT_TRUE(write_catalogue(files, encode(Catalogue{{group, {77}, "echo", {101}, "p1@n1:1"}})).has_value());
+      EXPECT_TRUE(write_catalogue(files, encode(Catalogue{{group, {77}, "echo", {101}, "p1@n1:1", {77}}})).has_value());
     }
     world_.world.kill(process);
     world_.disk.on_end(Ending::killed);
@@ -104,7 +104,7 @@ TEST_F(Start, RefusesADamagedCatalogueAndLeavesItAsItIs) {
   }
   world_.overwrite("catalogue", good);
   world_.must_start();
-  EXPECT_EQ(world_.host().groups().size(), 1U);
+  EXPECT_EQ(world_.host().peers().size(), 1U);
 }
 
 TEST_F(Start, RefusesACatalogueOfALaterVersion) {
@@ -134,7 +134,7 @@ TEST_F(Start, RefusesALogDirectoryThatIsNotTheOneOfItsData) {
   EXPECT_TRUE(has(why.text, "log_dir") && has(why.text, "kv") && has(why.text, "Nothing was changed")) << why.text;
   world_.has_log_disk = true;
   world_.must_start();
-  EXPECT_EQ(world_.host().groups().size(), 1U);
+  EXPECT_EQ(world_.host().peers().size(), 1U);
 }
 
 TEST_F(Start, RefusesTheDirectoryOfAnotherHost) {
@@ -173,11 +173,11 @@ TEST_F(Start, ClearsAwayAGroupThatTheCatalogueDoesNotName) {
   raft::encode(lone_peer("kv").membership, members);
   plant("kv", {raft::Record::make({77}, {{1}, {1}}, raft::EntryType::membership, {}, members)}, false);
   world_.must_start();
-  EXPECT_TRUE(world_.host().groups().empty());
+  EXPECT_TRUE(world_.host().peers().empty());
   world_.run(Duration::seconds(1));
   EXPECT_EQ(world_.told(lone_peer("kv", 77)).error.code, Code::ok);
   world_.restart();
-  EXPECT_EQ(world_.host().groups().size(), 1U);
+  EXPECT_EQ(world_.host().peers().size(), 1U);
 }
 
 TEST_F(Start, RunsTheGroupThatTheCatalogueNames) {

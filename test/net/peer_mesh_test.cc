@@ -24,7 +24,7 @@ using test::FakeNetwork;
 constexpr GroupId group{9};
 constexpr NodeId self{1};
 
-raft::Membership members(std::vector<raft::Member> list) { return raft::membership_of(std::move(list)); }
+std::vector<raft::Member> members(std::vector<raft::Member> list) { return list; }
 
 raft::Message heartbeat(NodeId to, std::uint64_t round = 1) {
   return {.from = self, .to = to, .term = Term{3}, .body = raft::Heartbeat{.commit = {}, .round = {round}}};
@@ -191,15 +191,33 @@ TEST_F(PeerMeshTest, OnlyAnAgreedHelloMakesThePausesShortAgain) {
 TEST_F(PeerMeshTest, HearingFromAMemberEndsThePauseOfItsLink) {
   connect_to_b();
   b().close("refused");
-  mesh_->heard_from(group, NodeId{3});
-  mesh_->heard_from(GroupId{8}, NodeId{2});
+  mesh_->heard_from(group, self, NodeId{3}, {});
+  mesh_->heard_from(GroupId{8}, self, NodeId{2}, {});
   EXPECT_EQ(network_.attempts.size(), 1u);
-  mesh_->heard_from(group, NodeId{2});
+  mesh_->heard_from(group, self, NodeId{2}, {});
   EXPECT_EQ(network_.attempts.size(), 2u);
-  mesh_->heard_from(group, NodeId{2});
+  mesh_->heard_from(group, self, NodeId{2}, {});
   loop_.advance(Duration::seconds(5));
   EXPECT_EQ(network_.attempts.size(), 2u);
   EXPECT_EQ(loop_.timers(), 0u);
+}
+
+// It leads by a membership that this one does not have yet.
+TEST_F(PeerMeshTest, WhoStandsInNoMembershipIsAnsweredWhereItSaysItIs) {
+  connect_to_b();
+  mesh_->heard_from(group, self, NodeId{3}, "c:1");
+  agree(network_.link("c:1"));
+  transport_->send(heartbeat(NodeId{3}));
+  EXPECT_EQ(network_.link("c:1").sent.size(), 2u);
+}
+
+TEST_F(PeerMeshTest, WhoseHostHasMovedIsAnsweredWhereItSaysItIs) {
+  connect_to_b();
+  b().close("refused");
+  mesh_->heard_from(group, self, NodeId{2}, "moved:1");
+  agree(network_.link("moved:1"));
+  transport_->send(heartbeat(NodeId{2}));
+  EXPECT_EQ(network_.link("moved:1").sent.size(), 2u);
 }
 
 TEST_F(PeerMeshTest, ALinkThatIsNotNeededAnyMoreIsNotMadeAgain) {

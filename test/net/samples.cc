@@ -69,7 +69,7 @@ Bytes frame(node::FrameKind kind, Bytes body) {
 
 std::vector<Sample> hellos() {
   return {
-      {"host", encode(Hello{.role = Hello::Role::host, .name = "n1"})},
+      {"host", encode(Hello{.role = Hello::Role::host, .name = "n1", .address = "n1:7001"})},
       {"client",
        encode(Hello{.version = 9, .version_oldest = 3, .role = Hello::Role::client, .features = 5, .name = ""})},
   };

@@ -64,8 +64,8 @@ class FakeTransport final : public Transport {
     journal_.push_back("send " + std::string(raft::kind_of(message)) + " to " + std::to_string(message.to.value));
     sent.push_back(std::move(message));
   }
-  void connect(const raft::Membership& membership) override {
-    journal_.push_back("connect to " + std::to_string(membership.members.size()));
+  void connect(const std::vector<raft::Member>& members) override {
+    journal_.push_back("connect to " + std::to_string(members.size()));
   }
 
   std::vector<raft::Message> sent;

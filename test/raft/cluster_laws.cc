@@ -95,7 +95,10 @@ void ClusterLaws::check_commit(const Core& core) {
     const auto [known, is_new] = committed_.try_emplace(record.index(), entry);
     if (known->second != entry) broken(id_of(self) + " commits another entry at " + describe(record.position()));
     if (!is_new) continue;
-    if (!core.is_leader()) broken(id_of(self) + " commits " + describe(record) + " before its leader");
+    const auto leader = leaders_.find(core.term());
+    if (leader == leaders_.end() || leader->second != self) {
+      broken(id_of(self) + " commits " + describe(record) + " before its leader");
+    }
     // I7.
     if (!is_quorum(core.membership(), [&](NodeId id) { return disk_of_(id).holds(record.position()); })) {
       broken(id_of(self) + " commits " + describe(record) + ", which no quorum holds");

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::array<std::string_view, std::variant_size_v<Body>> kinds = {
     "request_pre_vote", "pre_vote", "request_vote", "vote", "append", "appended", "append_rejected",
-    "heartbeat", "heartbeat_reply", "stale_term"};
+    "heartbeat", "heartbeat_reply", "stale_term", "timeout_now", "removed",
+    "request_read_index", "read_index"};
 
 }  // namespace
 
@@ -121,6 +122,21 @@ void CoreCluster::start(NodeId id) {
   member.core.emplace(std::move(config), std::move(recovered), now_);
   laws_.on_start(*member.core);
   drain(id);
+}
+
+void CoreCluster::join(NodeId id) {
+  const bool is_new = members_.try_emplace(id).second;
+  CHECK(is_new, "a member joins once");
+  start(id);
+}
+
+void CoreCluster::reconfigure(NodeId id, Membership wanted) {
+  const Index expected = core(id).log().membership_index();
+  step(id, {Reconfigure{{++last_request_}, expected, std::move(wanted)}});
+}
+
+void CoreCluster::transfer(NodeId id, std::optional<NodeId> target) {
+  step(id, {Transfer{{++last_request_}, target}});
 }
 
 void CoreCluster::crash(NodeId id) {

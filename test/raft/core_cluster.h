@@ -67,6 +67,11 @@ class CoreCluster {
   void propose(NodeId id, const std::vector<std::string>& commands);
   void read(NodeId id, std::uint64_t count = 1);
 
+  // A new member with nothing on its disk, as the host makes it before it asks the leader to take it in.
+  void join(NodeId id);
+  void reconfigure(NodeId id, Membership wanted);
+  void transfer(NodeId id, std::optional<NodeId> target);
+
   void crash(NodeId id);
   void restart(NodeId id);
   void hold_writes(NodeId id);

@@ -97,14 +97,14 @@ class OneCore {
   void stand_for_votes() {
     stand();
     const Term proposed = next(core_->term());
-    for (const auto& [id, peer] : core_->membership().members) {
+    for (const auto& [id, peer, priority] : core_->membership().members) {
       if (!is_pre_candidate()) break;
       if (id.value != 1) receive(id.value, core_->term().value, PreVote{proposed, true});
     }
   }
   void lead() {
     stand_for_votes();
-    for (const auto& [id, peer] : core_->membership().members) {
+    for (const auto& [id, peer, priority] : core_->membership().members) {
       if (core_->is_leader()) break;
       if (id.value != 1) receive(id.value, core_->term().value, Vote{true});
     }

@@ -128,12 +128,12 @@ TEST(Progress, AnOldRejectionIsIgnored) {
 
 TEST(Progress, RoundsNeverFall) {
   Progress progress({2}, {7}, Instant{});
-  progress.on_round({5});
-  progress.on_round({3});
+  progress.on_round({5}, {50});
+  progress.on_round({3}, {30});
   EXPECT_EQ(progress.acknowledged(), Round{5});
 }
 
-TEST(Progresses, FollowTheMembershipAndKeepWhatIsKnown) {
+TEST(Progresses, P58_FollowTheMembershipAndKeepWhatIsKnownOfThoseThatStay) {
   Progresses progresses;
   progresses.follow(voters_up_to(3), {1}, {7}, Instant{});
   ASSERT_NE(progresses.find({2}), nullptr);
@@ -145,7 +145,7 @@ TEST(Progresses, FollowTheMembershipAndKeepWhatIsKnown) {
   EXPECT_EQ(progresses.find({3}), nullptr);
   EXPECT_EQ(progresses.find({4})->next(), Index{10});
   EXPECT_EQ(progresses.find({1}), nullptr) << "a leader is no follower of its own";
-  // P58: one that comes back is not known any more.
+  // One that comes back is not known any more.
   progresses.follow(voters_up_to(4), {1}, {9}, Instant{});
   EXPECT_EQ(progresses.find({3})->match(), Index{});
 }

@@ -60,9 +60,19 @@ std::map<std::string, std::string> take_options(Words& words) {
   return out;
 }
 
+// "3:0,2:5": who has which priority.
+void set_priorities(Membership& membership, const std::string& text) {
+  for (const std::string& part : split(text, ',')) {
+    for (Member& member : membership.members) {
+      if (member.id.value == number(part)) member.priority = static_cast<std::uint32_t>(number(split(part, ':').at(1)));
+    }
+  }
+}
+
 // Makes some of the members outgoing voters or learners.
 Membership membership_from(std::uint64_t n, std::map<std::string, std::string>& options) {
   Membership membership = voters_up_to(n);
+  set_priorities(membership, options["priorities"]);
   if (options.contains("voters")) {
     membership.voters.clear();
     for (const std::uint64_t id : numbers(options["voters"])) membership.voters.push_back({id});
@@ -70,6 +80,26 @@ Membership membership_from(std::uint64_t n, std::map<std::string, std::string>& 
   for (const std::uint64_t id : numbers(options["outgoing"])) membership.outgoing.push_back({id});
   for (const std::uint64_t id : numbers(options["learners"])) std::erase(membership.voters, NodeId{id});
   return membership;
+}
+
+// Voters, learners, and learners that are to be promoted, each a list of ids.
+Membership wanted_from(std::map<std::string, std::string>& options) {
+  std::vector<Member> members;
+  const auto add = [&](const char* option) {
+    for (const std::uint64_t id : numbers(options[option])) {
+      members.push_back({{id}, "n" + std::to_string(id) + "@test:1"});
+    }
+  };
+  add("voters");
+  add("learners");
+  add("promoting");
+  Membership wanted = membership_of(std::move(members));
+  for (const char* option : {"learners", "promoting"}) {
+    for (const std::uint64_t id : numbers(options[option])) std::erase(wanted.voters, NodeId{id});
+  }
+  for (const std::uint64_t id : numbers(options["promoting"])) wanted.promoting.push_back({id});
+  set_priorities(wanted, options["priorities"]);
+  return wanted;
 }
 
 class Player {
@@ -152,6 +182,12 @@ class Player {
       cluster_->propose(id, {words.begin() + 1, words.end()});
     } else if (verb == "read") {
       cluster_->read(id, words.size() > 1 ? number(words[1]) : 1);
+    } else if (verb == "join") {
+      for (const std::string& word : words) cluster_->join({number(word)});
+    } else if (verb == "members") {
+      cluster_->reconfigure(id, wanted_from(options));
+    } else if (verb == "transfer") {
+      cluster_->transfer(id, words.size() > 1 ? std::optional(NodeId{number(words[1])}) : std::nullopt);
     } else if (verb == "crash") {
       for (const std::string& word : words) cluster_->crash({number(word)});
     } else if (verb == "restart") {

@@ -71,7 +71,7 @@ Bytes example_batch() {
   storage::BatchBuilder items;
   items.group_start(group_a, {});
   items.hard_state(group_a, {.term = {1}, .vote = raft::NodeId{1}});
-  items.entry(entry(group_a, 1, 1, "hello"));
+  items.entry(group_a, entry(group_a, 1, 1, "hello"));
   storage::BatchHeader header{.directory = directory_id, .segment = 1, .sequence = 1, .block = 1};
   Bytes whole;
   for (const Piece& piece : std::move(items).finish(header)) whole += piece.bytes;

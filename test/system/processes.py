@@ -129,13 +129,22 @@ class SystemTest(unittest.TestCase):
         self.expect(None, 0, "create", GROUP, *(node.peer for node in nodes))
         return nodes
 
-    def zraft(self, *arguments, timeout=None, hosts=None):
-        """Runs zraft; gives what it did (returncode, stdout, stderr)."""
+    def command_of(self, arguments, timeout=None, hosts=None):
         environment = dict(os.environ, ZRAFT_GROUP=GROUP)
         environment["ZRAFT_HOSTS"] = ",".join(hosts or [node.address for node in self.nodes])
-        command = [str(BIN / "zraft"), *(["--timeout", str(timeout)] if timeout else []), *arguments]
+        return [str(BIN / "zraft"), *(["--timeout", str(timeout)] if timeout else []), *arguments], environment
+
+    def zraft(self, *arguments, timeout=None, hosts=None):
+        """Runs zraft; gives what it did (returncode, stdout, stderr)."""
+        command, environment = self.command_of(arguments, timeout, hosts)
         return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=wait.PATIENCE)
+
+    def begin_zraft(self, *arguments):
+        """The same, while the test goes on."""
+        command, environment = self.command_of(arguments)
+        return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True)
 
     def expect(self, output, status, *arguments):
         """Runs zraft and holds what it printed (None: whatever it is) and its exit status against this."""

@@ -87,7 +87,7 @@ class Creation : public std::enable_shared_from_this<Creation> {
     ask_all(
         membership_.members,
         [this](const raft::Member& member) {
-          return net::StartPeer{group_.name, group_id_, group_.backend, member.id, membership_};
+          return net::StartPeer{group_.name, group_id_, group_.backend, member.id, member.peer, membership_};
         },
         deadline_, [this] {
           if (!first_error_) return finish({});

@@ -139,4 +139,31 @@ std::vector<MemberStatus> Client::status(Duration timeout) {
   return answer.wait();
 }
 
+Result<> Client::change_members(const MemberChange& change, Progress progress, Duration timeout) {
+  Awaited<Result<>> answer;
+  post([&](LightSession& session, node::Loop& loop) {
+    client::change_members(loop, session, change, loop.now() + world_->bounded(timeout), world_->random.fork(),
+                           std::move(progress), [&answer](Result<> result) { answer.give(std::move(result)); });
+  });
+  return answer.wait();
+}
+
+Result<std::string> Client::transfer_leadership(const std::string& group, const std::string& peer, Duration timeout) {
+  Awaited<Result<std::string>> answer;
+  post([&](LightSession& session, node::Loop& loop) {
+    client::transfer_leadership(loop, session, group, peer, loop.now() + world_->bounded(timeout),
+                                [&answer](Result<std::string> result) { answer.give(std::move(result)); });
+  });
+  return answer.wait();
+}
+
+Result<> Client::destroy_group(const std::string& group, const std::string& at, Duration timeout) {
+  Awaited<Result<>> answer;
+  post([&](LightSession& session, node::Loop& loop) {
+    client::destroy_group(loop, session, group, at, loop.now() + world_->bounded(timeout),
+                          [&answer](Result<> result) { answer.give(std::move(result)); });
+  });
+  return answer.wait();
+}
+
 }  // namespace zraft::client

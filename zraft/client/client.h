@@ -17,6 +17,7 @@
 
 #include "zraft/client/admin.h"
 #include "zraft/client/light_session.h"
+#include "zraft/client/members.h"
 
 namespace zraft::client {
 
@@ -42,7 +43,13 @@ class Client {
   [[nodiscard]] net::Reply ask(const std::string& address, net::RequestBody body, Duration timeout);
   // See admin.h.
   [[nodiscard]] Result<> create_group(const NewGroup& group, Duration timeout);
+  // Of the group that was named when it was connected; of all groups, if that was empty.
   [[nodiscard]] std::vector<MemberStatus> status(Duration timeout);
+  // See members.h. `progress` is called on the client's thread.
+  [[nodiscard]] Result<> change_members(const MemberChange& change, Progress progress, Duration timeout);
+  [[nodiscard]] Result<std::string> transfer_leadership(const std::string& group, const std::string& peer,
+                                                        Duration timeout);
+  [[nodiscard]] Result<> destroy_group(const std::string& group, const std::string& at, Duration timeout);
 
  private:
   struct World;

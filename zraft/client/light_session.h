@@ -63,6 +63,7 @@ class LightSession {
 
   [[nodiscard]] const std::string& leader() const { return leader_; }  // its address; empty if not known
   [[nodiscard]] std::size_t under_way() const { return requests_.size(); }
+  [[nodiscard]] const std::vector<std::string>& hosts() const { return hosts_; }  // given and learned
 
  private:
   class Connection;

@@ -14,7 +14,7 @@ constexpr const char* catalogue_path = "catalogue";
 constexpr std::uint32_t magic = 0x4743525a;  // "ZRCG"
 constexpr std::uint16_t version = 1;
 constexpr std::size_t size_max = std::size_t{64} << 20;
-constexpr std::size_t entry_size_min = 4 + 8 + 4 + 8 + 4;
+constexpr std::size_t entry_size_min = 4 + 8 + 4 + 8 + 4 + 8 + 1;
 
 }  // namespace
 
@@ -30,6 +30,8 @@ Bytes encode(const Catalogue& catalogue) {
     to.bytes(entry.backend);
     to.u64(entry.self.value);
     to.bytes(entry.peer);
+    to.u64(entry.log.value);
+    to.boolean(entry.is_removed);
   }
   to.u32(crc32c(out));
   return out;
@@ -54,6 +56,8 @@ Result<Catalogue> decode_catalogue(BytesView bytes) {
     entry.backend = from.bytes();
     entry.self.value = from.u64();
     entry.peer = from.bytes();
+    entry.log.value = from.u64();
+    entry.is_removed = from.boolean();
   }
   (void)from.u32();  // the checksum, seen above
   if (!from.ok()) return fail(Code::corrupt, "the file `catalogue` is not of its format");

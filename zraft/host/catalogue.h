@@ -19,7 +19,9 @@ struct CatalogueEntry {
   raft::GroupId group_id;
   std::string backend;
   raft::NodeId self;
-  std::string peer;  // as it was named at creation
+  std::string peer;      // as it was named at creation
+  raft::GroupId log;     // what the shared log calls it; random, never used again
+  bool is_removed = false;  // it is a member no more: its data is kept, and it is not run
   friend bool operator==(const CatalogueEntry&, const CatalogueEntry&) = default;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a group comes to be. Whoever creates it asks every host whether it could (CheckPeer), then has each start its
+// How peers come and go. Whoever creates it asks every host whether it could (CheckPeer), then has each start its
 // peer (StartPeer), and if one cannot, has the others undo it (UndoPeer). On a host:
 //
 //   StartPeer --> log: the group's first state, durable --> catalogue, durable --> the peer runs --> answer
@@ -21,10 +21,20 @@ constexpr std::size_t name_bytes_max = 128;
 constexpr std::uint64_t entries_of_a_new_group_max = 64;
 constexpr std::size_t undone_max = 1'000;
 
+// Of a StartPeer, an UndoPeer, a DestroyPeer.
+PeerKey key_of(const auto& body) { return {body.group_id, body.self}; }
+PeerKey key_of_entry(const CatalogueEntry& entry) { return {entry.group_id, entry.self}; }
+
 net::Reply reply_of(Error error) { return {.id = 0, .error = std::move(error), .leader = {}, .body = {}}; }
 net::Reply reply_of(const Result<>& result) { return reply_of(result ? Error{} : result.error()); }
 
 raft::Recovered first_state(const net::StartPeer& wanted) {
+  if (wanted.membership.find(wanted.self) == nullptr) {
+    // It is to join: whoever takes it in sends it everything. What it knows is whom to answer.
+    raft::Recovered first;
+    first.base.membership = wanted.membership;
+    return first;
+  }
   Bytes payload;
   raft::encode(wanted.membership, payload);
   raft::Recovered first;
@@ -53,54 +63,71 @@ Result<> check_name(const std::string& group) {
 
 }  // namespace
 
-Result<> Host::check_new(const std::string& group, const std::string& peer, const std::string& backend) const {
-  if (Result<> good = check_name(group); !good) return good;
-  if (const auto parsed = net::parse_peer(peer); !parsed) return fail(parsed);
-  if (!backends_.contains(backend)) {
+Result<> Host::check_new(const CatalogueEntry& entry) const {
+  if (Result<> good = check_name(entry.group); !good) return good;
+  if (const auto parsed = net::parse_peer(entry.peer); !parsed) return fail(parsed);
+  if (!backends_.contains(entry.backend)) {
     std::string known;
     for (const auto& [name, factory] : backends_) known += (known.empty() ? "" : ", ") + name;
     return fail(Code::bad_request,
-                "host " + options_.name + " has no backend \"" + backend + "\"; it has: " + known);
+                "host " + options_.name + " has no backend \"" + entry.backend + "\"; it has: " + known);
   }
-  const auto is_of_group = [&group](const CatalogueEntry& entry) { return entry.group == group; };
-  if (std::ranges::any_of(creating_.starting, is_of_group)) {
-    return fail(Code::busy, "host " + options_.name + " is just starting a peer of a group " + group +
+  const auto is_in_the_way = [&entry](const CatalogueEntry& other) {
+    if (other.group != entry.group) return false;
+    return other.group_id != entry.group_id || other.peer == entry.peer || other.self == entry.self;
+  };
+  if (std::ranges::any_of(creating_.starting, is_in_the_way)) {
+    return fail(Code::busy, "host " + options_.name + " is just starting a peer of a group " + entry.group +
                                 ": try again when that has ended");
   }
-  if (std::ranges::any_of(catalogue_, is_of_group)) {
-    return fail(Code::already_present, "host " + options_.name + " already has a peer of a group " + group +
-                                           ": take another name, or other hosts");
+  if (const auto other = std::ranges::find_if(catalogue_, is_in_the_way); other != catalogue_.end()) {
+    return fail(Code::already_present,
+                "host " + options_.name + " already has " + other->peer + " of a group " + entry.group +
+                    (other->is_removed ? ", which was removed from it: destroy what is left of it first"
+                                       : ": take another name, or other hosts"));
   }
   return {};
 }
 
 void Host::on(net::CheckPeer&& body, Instant, Answer answer) {
-  answer(reply_of(check_new(body.group, body.peer, body.backend)));
+  CatalogueEntry entry;
+  entry.group = body.group;
+  entry.backend = body.backend;
+  entry.peer = body.peer;
+  answer(reply_of(check_new(entry)));
 }
 
 void Host::on(net::StartPeer&& body, Instant, Answer answer) {
-  const raft::Member* self = body.membership.find(body.self);
+  if (body.group_id.value == 0 || body.self.value == 0) {
+    return answer(reply_of({Code::bad_request, "StartPeer names no group or no member"}));
+  }
   if (Result<> good = body.membership.valid(); !good) return answer(reply_of(good));
-  if (self == nullptr || body.group_id.value == 0) {
-    return answer(reply_of({Code::bad_request, "StartPeer names a member that is not in its membership, or no group"}));
+  // One that is to join stands there by neither; one that begins with the group, by both.
+  const auto is_other = [&body](const raft::Member& member) {
+    return (member.id == body.self) != (member.peer == body.peer);
+  };
+  if (std::ranges::any_of(body.membership.members, is_other)) {
+    return answer(reply_of({Code::bad_request, "StartPeer names a member otherwise than its membership does"}));
   }
-  const CatalogueEntry entry{body.group, body.group_id, body.backend, body.self, self->peer};
   // Asked again after a lost answer: what is done is done.
-  if (std::find(catalogue_.begin(), catalogue_.end(), entry) != catalogue_.end() && groups_.contains(entry.group_id)) {
-    return answer(reply_of(Error{}));
+  if (const auto found = peers_.find({body.group_id, body.self}); found != peers_.end()) {
+    const CatalogueEntry& known = found->second->entry();
+    if (known.group == body.group && known.peer == body.peer) return answer(reply_of(Error{}));
   }
-  if (std::ranges::find(creating_.undone, entry.group_id) != creating_.undone.end()) {
-    return answer(reply_of({Code::conflict, "this creation of the group " + entry.group +
+  if (std::ranges::find(creating_.undone, key_of(body)) != creating_.undone.end()) {
+    return answer(reply_of({Code::conflict, "this creation of the group " + body.group +
                                                 " was undone: create it anew"}));
   }
-  if (Result<> good = check_new(entry.group, entry.peer, entry.backend); !good) return answer(reply_of(good));
-  if (wal_->has(entry.group_id)) {
-    return answer(reply_of({Code::busy, "host " + options_.name +
-                                            " is still clearing away an earlier attempt: create the group anew"}));
-  }
+  const CatalogueEntry entry{.group = body.group,
+                             .group_id = body.group_id,
+                             .backend = body.backend,
+                             .self = body.self,
+                             .peer = body.peer,
+                             .log = {random_.next()}};
+  if (Result<> good = check_new(entry); !good) return answer(reply_of(good));
   creating_.starting.push_back(entry);
   raft::Recovered first = first_state(body);
-  wal_->start_group(entry.group_id, first.base, first.entries, first.hard_state,
+  wal_->start_group(entry.log, first.base, first.entries, first.hard_state,
                     [this, life = lifetime_.watch(), entry, first, answer = std::move(answer)](auto written) mutable {
                       if (life.is_over()) return;
                       if (written) return enter_in_catalogue(entry, std::move(first), std::move(answer));
@@ -116,16 +143,14 @@ void Host::enter_in_catalogue(const CatalogueEntry& entry, raft::Recovered first
       say(LogLevel::info, "group " + entry.group + ": " + entry.peer + " was created");
       run_peer(entry, std::move(first));
     } else {
-      // Which catalogue is on the disk is not known: so the log keeps the group, and the next start decides.
+      // Which catalogue is on the disk is not known: so the log keeps the group, and the next start decides, unless it
+      // is undone before.
       std::erase(catalogue_, entry);
+      creating_.doubtful.push_back(entry);
     }
     answer(reply_of(saved));
     end_start(entry);
   });
-}
-
-bool Host::is_starting(raft::GroupId group) const {
-  return std::ranges::find(creating_.starting, group, &CatalogueEntry::group_id) != creating_.starting.end();
 }
 
 void Host::end_start(const CatalogueEntry& entry) {
@@ -136,37 +161,60 @@ void Host::end_start(const CatalogueEntry& entry) {
 // Whoever creates a group may tire of waiting for StartPeer and undo it. Then it is undone whether it was carried out,
 // is being carried out, or comes only now, over another link: else its name would be taken for good.
 void Host::on(net::UndoPeer&& body, Instant, Answer answer) {
-  if (is_starting(body.group_id)) {
+  const PeerKey key = key_of(body);
+  if (std::ranges::find(creating_.starting, key, key_of_entry) != creating_.starting.end()) {
     creating_.undoing.emplace_back(std::move(body), std::move(answer));
     return;
   }
-  CatalogueEntry entry{.group = body.group, .group_id = body.group_id, .backend = {}, .self = body.self, .peer = {}};
-  const auto found = groups_.find(body.group_id);
-  if (found != groups_.end()) {
-    entry = found->second->entry();
-    if (entry.self != body.self) return answer(reply_of(Error{}));
-    if (is_in_use(found->second->node().core().log())) {
-      return answer(reply_of({Code::conflict, "the group " + entry.group + " is in use: it was not undone"}));
-    }
-    groups_.erase(found);
-    std::erase(catalogue_, entry);
+  if (const auto found = peers_.find(key);
+      found != peers_.end() && is_in_use(found->second->node().core().log())) {
+    return answer(reply_of({Code::conflict, "the group " + body.group + " is in use: it was not undone"}));
   }
   if (creating_.undone.size() == undone_max) creating_.undone.erase(creating_.undone.begin());
-  creating_.undone.push_back(entry.group_id);
-  // A group that is in the log alone is of a start that failed at the catalogue: what that says is not known.
-  if (!wal_->has(entry.group_id)) return answer(reply_of(Error{}));
-  undo(entry, std::move(answer));
+  creating_.undone.push_back(key);
+  destroy(key, std::move(answer));
 }
 
-void Host::undo(const CatalogueEntry& entry, Answer answer) {
+void Host::on(net::DestroyPeer&& body, Instant, Answer answer) { destroy(key_of(body), std::move(answer)); }
+
+// Nothing is there: that is as good.
+void Host::destroy(PeerKey key, Answer answer) {
+  const auto known = std::ranges::find(catalogue_, key, key_of_entry);
+  const auto doubtful = std::ranges::find(creating_.doubtful, key, key_of_entry);
+  if (known == catalogue_.end() && doubtful == creating_.doubtful.end()) return answer(reply_of(Error{}));
+  const CatalogueEntry entry = known == catalogue_.end() ? *doubtful : *known;
+  peers_.erase(key);
+  std::erase(catalogue_, entry);
   // The log forgets it after the catalogue: the other way round, a crash between the two leaves a catalogue that names
   // a group that the log does not hold, and that is refused at the next start.
   save_catalogue([this, entry, answer = std::move(answer)](Result<> saved) mutable {
     if (saved) {
-      say(LogLevel::info, "group " + entry.group + ": its creation here was undone");
-      wal_->end_group(entry.group_id, [](const Result<>&) {});
+      say(LogLevel::info, "group " + entry.group + ": " + entry.peer + " and its data were destroyed");
+      std::erase(creating_.doubtful, entry);
+      wal_->end_group(entry.log, [](const Result<>&) {});
+    } else if (std::ranges::find(creating_.doubtful, entry) == creating_.doubtful.end()) {
+      creating_.doubtful.push_back(entry);
     }
     answer(reply_of(saved));
+  });
+}
+
+// The peer was removed from its group: it stops, and what it has stays until it is destroyed. Later, because it is the
+// peer that says so.
+void Host::retire(PeerKey key) {
+  seams_.loop.post([this, key, life = lifetime_.watch()] {
+    if (life.is_over() || !peers_.contains(key)) return;
+    for (CatalogueEntry& entry : catalogue_) {
+      if (entry.group_id != key.first || entry.self != key.second) continue;
+      entry.is_removed = true;
+      say(LogLevel::info, "group " + entry.group + ": " + entry.peer + " was removed from it and stops; " +
+                              "its data is kept");
+    }
+    peers_.erase(key);
+    save_catalogue([this](const Result<>& saved) {
+      // If it runs again after a restart, it will be told again.
+      if (!saved) say(LogLevel::warning, "the catalogue could not be written: " + saved.error().text);
+    });
   });
 }
 

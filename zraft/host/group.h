@@ -36,6 +36,7 @@ class Group final : private node::Observer {
     LogSink log_sink;
     Watcher* watcher = nullptr;                // may be null
     std::function<void(const Error&)> stopped;  // the peer has stopped for good, and why
+    std::function<void()> removed;              // the peer is a member no more
   };
 
   Group(CatalogueEntry entry, Parts parts, node::Loop& loop, const node::Node::Options& options,
@@ -45,19 +46,21 @@ class Group final : private node::Observer {
   [[nodiscard]] node::Node& node() { return node_; }
   [[nodiscard]] const node::Node& node() const { return node_; }
   [[nodiscard]] const node::StateMachine& machine() const { return *parts_.machine; }
-  [[nodiscard]] net::PeerStatus status() const;
+  [[nodiscard]] net::PeerStatus status(Instant now) const;
   // "name@host:port" of a member; empty if it is none.
   [[nodiscard]] std::string peer_of(std::optional<raft::NodeId> id) const;
 
  private:
   void on_event(const raft::Event& event) override;
   void on_applied(const raft::Record& record) override;
+  void on_removed() override;
   void on_stopped(const Error& why) override;
 
   const CatalogueEntry entry_;
   const LogSink log_sink_;
   Watcher* const watcher_;
   const std::function<void(const Error&)> stopped_;
+  const std::function<void()> removed_;
   Parts parts_;
   node::Node node_;
 };

@@ -59,13 +59,14 @@ Host::Host(Seams seams, Options options, Backends backends, LogSink log_sink, Wa
       options_(with_defaults(std::move(options))),
       backends_(std::move(backends)),
       log_sink_(std::move(log_sink)),
-      watcher_(watcher) {}
+      watcher_(watcher),
+      random_(options_.seed) {}
 
 // Peers go before what they stand on.
 Host::~Host() {
   listener_.reset();
   inbound_.clear();
-  groups_.clear();
+  peers_.clear();
 }
 
 Result<std::unique_ptr<Host>> Host::open(Seams seams, Options options, Backends backends, LogSink log_sink,
@@ -84,10 +85,9 @@ Result<> Host::start() {
   if (!catalogue) return fail(catalogue);
   catalogue_ = std::move(*catalogue);
 
-  Random random(options_.seed);
   storage::Wal::Options log_options;
   log_options.owner = options_.name;
-  log_options.new_directory_id = random.next();
+  log_options.new_directory_id = random_.next();
   log_options.max_segment_size = options_.max_segment_size;
   log_options.tell = [this](const std::string& line) { say(LogLevel::warning, line); };
   auto log = storage::Wal::open(seams_.loop, seams_.worker, seams_.log_files, std::move(log_options));
@@ -102,29 +102,38 @@ Result<> Host::start() {
   };
   mesh_ = std::make_unique<net::PeerMesh>(
       seams_.loop, seams_.network,
-      net::MeshSettings{.name = options_.name, .queue_bytes_max = options_.link_queue_bytes_max}, random.fork(),
+      net::MeshSettings{.name = options_.name,
+                        .address = [this] { return told_address(); },
+                        .queue_bytes_max = options_.link_queue_bytes_max}, random_.fork(),
       on_link);
-  for (const CatalogueEntry& entry : catalogue_) {
-    const auto found = log->groups.find(entry.group_id);
-    if (found == log->groups.end()) {
-      return fail(Code::corrupt, "the log does not hold the group " + entry.group +
-                                     ", which the catalogue names: log_dir is not the one this data belongs to, or it "
-                                     "has lost its newest part. Nothing was changed");
-    }
-    if (Result<> good = check(entry, found->second); !good) return good;
-  }
-  for (const CatalogueEntry& entry : catalogue_)
-    run_peer(entry, std::move(log->groups.extract(entry.group_id).mapped()));
-  // What is left is of creations that did not finish, or that were undone.
-  for (const auto& [group, recovered] : log->groups) wal_->end_group(group, [](const Result<>&) {});
+  if (Result<> running = run_catalogue(std::move(log->groups)); !running) return running;
 
   auto listener = seams_.network.listen(options_.listen, [this](std::unique_ptr<node::Link> link) {
     accept(std::move(link));
   });
   if (!listener) return fail(listener);
   listener_ = std::move(*listener);
-  say(LogLevel::info, options_.name + " listens at " + address() + ", with " + std::to_string(groups_.size()) +
-                          (groups_.size() == 1 ? " group" : " groups"));
+  say(LogLevel::info, options_.name + " listens at " + address() + ", with " + std::to_string(peers_.size()) +
+                          (peers_.size() == 1 ? " peer" : " peers"));
+  return {};
+}
+
+Result<> Host::run_catalogue(std::map<raft::GroupId, raft::Recovered> logs) {
+  for (const CatalogueEntry& entry : catalogue_) {
+    const auto found = logs.find(entry.log);
+    if (found == logs.end()) {
+      return fail(Code::corrupt, "the log does not hold the group " + entry.group +
+                                     ", which the catalogue names: log_dir is not the one this data belongs to, or it "
+                                     "has lost its newest part. Nothing was changed");
+    }
+    if (Result<> good = check(entry, found->second); !good) return good;
+  }
+  for (const CatalogueEntry& entry : catalogue_) {
+    raft::Recovered recovered = std::move(logs.extract(entry.log).mapped());
+    if (!entry.is_removed) run_peer(entry, std::move(recovered));
+  }
+  // What is left is of creations that did not finish, or that were undone.
+  for (const auto& [log, recovered] : logs) wal_->end_group(log, [](const Result<>&) {});
   return {};
 }
 
@@ -134,8 +143,13 @@ Result<> Host::check(const CatalogueEntry& entry, const raft::Recovered& recover
     return fail(Code::unsupported, "the group " + entry.group + " needs the backend " + entry.backend +
                                        ", which this program does not have");
   }
+  // A peer that was started to join has nothing at first.
+  if (recovered.entries.empty() && recovered.base.last == raft::Position{}) return {};
   raft::Membership newest = recovered.base.membership;
   for (const raft::Record& record : recovered.entries) {
+    if (record.group() != entry.group_id) {
+      return fail(Code::corrupt, "the log of the group " + entry.group + " holds entries of another group");
+    }
     if (record.type() != raft::EntryType::membership) continue;
     auto membership = raft::decode_membership(record.payload());
     if (!membership) return fail(Code::corrupt, "group " + entry.group + ": " + membership.error().text);
@@ -148,6 +162,13 @@ Result<> Host::check(const CatalogueEntry& entry, const raft::Recovered& recover
 }
 
 std::string Host::address() const { return listener_ == nullptr ? options_.listen : listener_->address(); }
+
+// Port 0 is not yet a port that anybody can reach.
+std::string Host::told_address() const {
+  const std::string here = address();
+  const auto parsed = net::parse_address(here);
+  return parsed && parsed->port != 0 ? here : std::string();
+}
 
 void Host::say(LogLevel level, const std::string& text) const {
   if (log_sink_) log_sink_(level, text);
@@ -167,10 +188,10 @@ void Host::drop(std::uint64_t inbound) {
   });
 }
 
-void Host::route(const net::PeerFrame& frame) {
-  const auto found = groups_.find(frame.group);
-  if (found == groups_.end() || found->second->entry().self != frame.message.to) return;
-  mesh_->heard_from(frame.group, frame.message.from);
+void Host::route(const net::PeerFrame& frame, const std::string& sender) {
+  const auto found = peers_.find({frame.group, frame.message.to});
+  if (found == peers_.end()) return;
+  mesh_->heard_from(frame.group, frame.message.to, frame.message.from, sender);
   found->second->node().receive(frame.message);
 }
 
@@ -189,26 +210,29 @@ node::Node::Options Host::node_options(const CatalogueEntry& entry) const {
   options.core.replication = options_.replication;
   // Members of one group must not draw the same timeouts, whatever seed their hosts were given.
   options.core.seed = Random(options_.seed ^ entry.self.value ^ entry.group_id.value).next();
+  options.core.lease_reads = options_.lease_reads;
   options.core.check_laws = options_.check_laws;
   return options;
 }
 
 void Host::run_peer(const CatalogueEntry& entry, raft::Recovered recovered) {
-  const auto deliver = [this, id = entry.group_id](raft::Message message) {
-    if (const auto found = groups_.find(id); found != groups_.end()) found->second->node().receive(std::move(message));
+  const PeerKey key{entry.group_id, entry.self};
+  const auto deliver = [this, key](raft::Message message) {
+    if (const auto found = peers_.find(key); found != peers_.end()) found->second->node().receive(std::move(message));
   };
   Group::Parts parts{.machine = backends_.at(entry.backend)(),
                      .transport = mesh_->transport_for(entry.group_id, entry.self, deliver),
-                     .log = wal_->log_of(entry.group_id)};
+                     .log = wal_->log_of(entry.log)};
   Group::Callbacks callbacks{.log_sink = log_sink_,
                              .watcher = watcher_,
-                             .stopped = [this](const Error& why) { on_stopped(why); }};
-  const bool is_new = groups_
-                          .emplace(entry.group_id, std::make_unique<Group>(entry, std::move(parts), seams_.loop,
-                                                                           node_options(entry), std::move(recovered),
-                                                                           std::move(callbacks)))
+                             .stopped = [this](const Error& why) { on_stopped(why); },
+                             .removed = [this, key] { retire(key); }};
+  const bool is_new = peers_
+                          .emplace(key, std::make_unique<Group>(entry, std::move(parts), seams_.loop,
+                                                                node_options(entry), std::move(recovered),
+                                                                std::move(callbacks)))
                           .second;
-  CHECK(is_new, "a host runs one peer of a group");
+  CHECK(is_new, "a peer runs once");
 }
 
 // A state machine that threw ends its own group; a log that failed ends all of them.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Many groups in one process: one port, one log, one loop. A host listens for other hosts and for clients, runs the
-// peers that its catalogue names, and serves requests: propose, query, status, and the starting of peers. It knows
-// the world only through its seams, so the simulator runs this very code.
+// peers that its catalogue names (several of one group, if that is wanted), and serves requests: propose, query,
+// status, the starting and ending of peers, the change of members. It knows the world only through its seams, so the
+// simulator runs this very code.
 //
 //   user's factories --> Host <-- seams: Loop, Network, Files, Worker
 //                         |-- catalogue      which peers run here
@@ -20,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "zraft/base/random.h"
 #include "zraft/host/group.h"
 #include "zraft/host/log_sink.h"
 #include "zraft/net/wire.h"
@@ -40,6 +42,9 @@ namespace zraft::host {
 using Factory = std::function<std::unique_ptr<node::StateMachine>()>;
 using Backends = std::map<std::string, Factory>;
 
+// A peer of a group: the group, and which member it is.
+using PeerKey = std::pair<raft::GroupId, raft::NodeId>;
+
 struct Options {
   std::string name;    // of this host, for people and for the data directory
   std::string listen;  // "host:port"
@@ -55,6 +60,7 @@ struct Options {
   std::size_t link_queue_bytes_max = std::size_t{64} << 20;
   raft::ReplicationLimits replication;
   std::uint64_t seed = 1;
+  bool lease_reads = false;  // the same at every host of a group: raft::Config says what it costs
   bool check_laws = false;
   // Called on the loop, once, when the disk has failed: this host acknowledges nothing any more and should end.
   std::function<void(const Error&)> on_failed;
@@ -87,7 +93,8 @@ class Host {
 
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] std::string address() const;  // where it listens, with the real port
-  [[nodiscard]] const std::map<raft::GroupId, std::unique_ptr<Group>>& groups() const { return groups_; }
+  // The peers that run here; those that were removed from their groups are in the catalogue only.
+  [[nodiscard]] const std::map<PeerKey, std::unique_ptr<Group>>& peers() const { return peers_; }
   // The disk has failed: see Options::on_failed.
   [[nodiscard]] bool has_failed() const { return has_failed_; }
 
@@ -98,18 +105,23 @@ class Host {
   [[nodiscard]] Result<> start();
   void accept(std::unique_ptr<node::Link> link);
   void drop(std::uint64_t inbound);
-  void route(const net::PeerFrame& frame);
+  void route(const net::PeerFrame& frame, const std::string& sender);
   [[nodiscard]] Result<> check(const CatalogueEntry& entry, const raft::Recovered& recovered) const;
+  [[nodiscard]] Result<> run_catalogue(std::map<raft::GroupId, raft::Recovered> logs);
   void run_peer(const CatalogueEntry& entry, raft::Recovered recovered);
   [[nodiscard]] node::Node::Options node_options(const CatalogueEntry& entry) const;
   void on_stopped(const Error& why);
+  [[nodiscard]] std::string told_address() const;
   void say(LogLevel level, const std::string& text) const;
 
   // service.cc
   void on(net::Propose&& body, Instant deadline, Answer answer);
   void on(net::Query&& body, Instant deadline, Answer answer);
   void on(net::GetStatus&& body, Instant deadline, Answer answer);
+  void on(net::ChangeMembers&& body, Instant deadline, Answer answer);
+  void on(net::TransferLeadership&& body, Instant deadline, Answer answer);
   [[nodiscard]] Group* find(const std::string& group);
+  [[nodiscard]] node::Done reply_later(const Group& group, Answer answer);
   [[nodiscard]] Error not_here(const std::string& group) const;
 
   // creation.cc
@@ -117,13 +129,14 @@ class Host {
   void on(net::CheckPeer&& body, Instant deadline, Answer answer);
   void on(net::StartPeer&& body, Instant deadline, Answer answer);
   void on(net::UndoPeer&& body, Instant deadline, Answer answer);
-  [[nodiscard]] Result<> check_new(const std::string& group, const std::string& peer, const std::string& backend) const;
-  [[nodiscard]] bool is_starting(raft::GroupId group) const;
+  void on(net::DestroyPeer&& body, Instant deadline, Answer answer);
+  [[nodiscard]] Result<> check_new(const CatalogueEntry& entry) const;
   void enter_in_catalogue(const CatalogueEntry& entry, raft::Recovered first, Answer answer);
   void end_start(const CatalogueEntry& entry);
-  void undo(const CatalogueEntry& entry, Answer answer);
+  void destroy(PeerKey key, Answer answer);
   void save_catalogue(Saved done);
   void save_once();
+  void retire(PeerKey key);
 
   const Seams seams_;
   const Options options_;
@@ -131,9 +144,11 @@ class Host {
   const LogSink log_sink_;
   Watcher* const watcher_;
   Catalogue catalogue_;
+  Random random_;
   struct Creating {
-    Catalogue starting;                                     // peers whose start is under way
-    std::vector<raft::GroupId> undone;                      // newest last: what still comes of their start is refused
+    Catalogue starting;           // peers whose start is under way
+    Catalogue doubtful;           // in the log, and perhaps in the catalogue on the disk
+    std::vector<PeerKey> undone;  // newest last: what still comes of their start is refused
     std::vector<std::pair<net::UndoPeer, Answer>> undoing;  // wait until a start has ended
     std::vector<Saved> savers;                              // wait for the next save of the catalogue
     bool is_saving = false;
@@ -141,7 +156,7 @@ class Host {
   bool has_failed_ = false;
   std::unique_ptr<storage::Wal> wal_;
   std::unique_ptr<net::PeerMesh> mesh_;
-  std::map<raft::GroupId, std::unique_ptr<Group>> groups_;
+  std::map<PeerKey, std::unique_ptr<Group>> peers_;
   std::map<std::uint64_t, std::unique_ptr<Inbound>> inbound_;  // by the order in which they came
   std::uint64_t last_inbound_ = 0;
   std::unique_ptr<node::Listener> listener_;

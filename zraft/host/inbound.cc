@@ -5,7 +5,23 @@
 
 #include <utility>
 
+#include "zraft/net/address.h"
+
 namespace zraft::host {
+namespace {
+
+// Who listens everywhere is reached where the link comes from.
+std::string reachable_at(const std::string& told, const std::string& remote) {
+  auto address = net::parse_address(told);
+  if (!address || address->port == 0) return {};
+  if (address->host != "0.0.0.0" && address->host != "::") return told;
+  const auto from = net::parse_address(remote);
+  if (!from) return {};
+  address->host = from->host;
+  return net::to_text(*address);
+}
+
+}  // namespace
 
 Host::Inbound::Inbound(Host& host, std::uint64_t id, std::unique_ptr<node::Link> link)
     : host_(host), id_(id), link_(std::move(link)) {
@@ -42,7 +58,7 @@ Result<> Host::Inbound::take(node::FrameKind kind, const SharedBytes& body) {
     return fail(Code::corrupt, "it sent a frame that does not belong here");
   const auto frame = net::decode_peer_frame(body);
   if (!frame) return fail(frame);
-  host_.route(*frame);
+  host_.route(*frame, sender_);
   return {};
 }
 
@@ -53,6 +69,7 @@ Result<> Host::Inbound::greet(const SharedBytes& body) {
   const net::Hello ours{.role = net::Hello::Role::host, .name = host_.options_.name};
   link_->send(node::FrameKind::hello, {piece_of(net::encode(ours))});
   if (const auto version = net::agree(ours, *theirs); !version) return fail(version);
+  sender_ = reachable_at(theirs->address, link_->remote());
   theirs_ = std::move(*theirs);
   return {};
 }

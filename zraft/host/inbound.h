@@ -31,6 +31,7 @@ class Host::Inbound final : private node::LinkHandler {
   const std::uint64_t id_;
   std::unique_ptr<node::Link> link_;  // null: closed, and about to be dropped
   std::optional<net::Hello> theirs_;
+  std::string sender_;  // where the other side can be reached, if it is a host that says so
   std::size_t under_way_ = 0;
   node::Lifetime lifetime_;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "zraft/base/check.h"
 #include "zraft/host/host.h"
 
 namespace zraft::host {
@@ -25,6 +26,28 @@ net::Reply reply_of(node::Reply from, const Group* group) {
   return reply;
 }
 
+node::ReadMode mode_of(net::Consistency consistency) {
+  switch (consistency) {
+    case net::Consistency::linearizable: return node::ReadMode::linearizable;
+    case net::Consistency::stale: return node::ReadMode::stale;
+    case net::Consistency::lease: return node::ReadMode::lease;
+    case net::Consistency::follower: return node::ReadMode::follower;
+  }
+  UNREACHABLE("a consistency of no kind");
+}
+
+// Of a peer that does not run: it was removed, or is about to run.
+net::PeerStatus status_of(const CatalogueEntry& entry) {
+  net::PeerStatus status;
+  status.group = entry.group;
+  status.group_id = entry.group_id;
+  status.backend = entry.backend;
+  status.peer = entry.peer;
+  status.self = entry.self;
+  status.role = entry.is_removed ? "removed" : "loading";
+  return status;
+}
+
 }  // namespace
 
 void Host::serve(net::Request request, Answer answer) {
@@ -34,50 +57,76 @@ void Host::serve(net::Request request, Answer answer) {
   std::visit([&](auto& body) { on(std::move(body), deadline, std::move(answer)); }, request.body);
 }
 
+// Of several peers of a group, the one that leads it.
 Group* Host::find(const std::string& group) {
-  for (const auto& [id, running] : groups_) {
-    if (running->entry().group == group) return running.get();
+  Group* found = nullptr;
+  for (const auto& [key, running] : peers_) {
+    if (running->entry().group != group) continue;
+    if (running->node().core().is_leader()) return running.get();
+    if (found == nullptr) found = running.get();
   }
-  return nullptr;
+  return found;
 }
 
 Error Host::not_here(const std::string& group) const {
   std::string here;
-  for (const auto& [id, running] : groups_) here += (here.empty() ? "" : ", ") + running->entry().group;
+  for (const CatalogueEntry& entry : catalogue_) {
+    if (entry.is_removed) {
+      if (entry.group == group) return {Code::not_found, entry.peer + " was removed from the group " + group};
+      continue;
+    }
+    here += (here.empty() ? "" : ", ") + entry.group;
+  }
   return {Code::not_found, "host " + options_.name + " has no group " + group +
                                (here.empty() ? " and no other: create it first" : "; it has: " + here)};
+}
+
+// The peer may be gone by the time of the answer.
+node::Done Host::reply_later(const Group& group, Answer answer) {
+  const PeerKey key{group.entry().group_id, group.entry().self};
+  return [this, key, life = lifetime_.watch(), answer = std::move(answer)](node::Reply reply) mutable {
+    if (life.is_over()) return;
+    const auto found = peers_.find(key);
+    answer(reply_of(std::move(reply), found == peers_.end() ? nullptr : found->second.get()));
+  };
 }
 
 void Host::on(net::Propose&& body, Instant deadline, Answer answer) {
   Group* group = find(body.group);
   if (group == nullptr) return answer(refusal(not_here(body.group)));
-  const raft::GroupId id = group->entry().group_id;
-  group->node().propose(std::move(body.data), deadline,
-                        [this, id, life = lifetime_.watch(), answer = std::move(answer)](node::Reply reply) mutable {
-                          if (life.is_over()) return;
-                          const auto found = groups_.find(id);
-                          answer(reply_of(std::move(reply), found == groups_.end() ? nullptr : found->second.get()));
-                        });
+  group->node().propose(std::move(body.data), deadline, reply_later(*group, std::move(answer)));
 }
 
 void Host::on(net::Query&& body, Instant deadline, Answer answer) {
   Group* group = find(body.group);
   if (group == nullptr) return answer(refusal(not_here(body.group)));
-  const raft::GroupId id = group->entry().group_id;
-  const node::ReadMode mode =
-      body.consistency == net::Consistency::stale ? node::ReadMode::stale : node::ReadMode::linearizable;
-  group->node().query(std::move(body.data), mode, deadline,
-                      [this, id, life = lifetime_.watch(), answer = std::move(answer)](node::Reply reply) mutable {
-                        if (life.is_over()) return;
-                        const auto found = groups_.find(id);
-                        answer(reply_of(std::move(reply), found == groups_.end() ? nullptr : found->second.get()));
-                      });
+  group->node().query(std::move(body.data), mode_of(body.consistency), deadline,
+                      reply_later(*group, std::move(answer)));
+}
+
+void Host::on(net::ChangeMembers&& body, Instant deadline, Answer answer) {
+  Group* group = find(body.group);
+  if (group == nullptr) return answer(refusal(not_here(body.group)));
+  if (Result<> good = body.wanted.valid(); !good) return answer(refusal(good.error()));
+  for (const raft::Member& member : body.wanted.members) {
+    if (const auto parsed = net::parse_peer(member.peer); !parsed) return answer(refusal(parsed.error()));
+  }
+  group->node().reconfigure(body.expected, std::move(body.wanted), deadline, reply_later(*group, std::move(answer)));
+}
+
+void Host::on(net::TransferLeadership&& body, Instant deadline, Answer answer) {
+  Group* group = find(body.group);
+  if (group == nullptr) return answer(refusal(not_here(body.group)));
+  const auto target = body.target.value == 0 ? std::nullopt : std::optional(body.target);
+  group->node().transfer(target, deadline, reply_later(*group, std::move(answer)));
 }
 
 void Host::on(net::GetStatus&& body, Instant, Answer answer) {
   net::Status status{.host = options_.name, .version = ZRAFT_VERSION, .peers = {}};
-  for (const auto& [id, group] : groups_) {
-    if (body.group.empty() || group->entry().group == body.group) status.peers.push_back(group->status());
+  for (const CatalogueEntry& entry : catalogue_) {
+    if (!body.group.empty() && entry.group != body.group) continue;
+    const auto running = peers_.find({entry.group_id, entry.self});
+    status.peers.push_back(running != peers_.end() ? running->second->status(seams_.loop.now()) : status_of(entry));
   }
   if (status.peers.empty() && !body.group.empty()) return answer(refusal(not_here(body.group)));
   answer({.id = 0, .error = {}, .leader = {}, .body = std::move(status)});

@@ -12,6 +12,10 @@
 
 namespace zraft::net {
 
+namespace {
+constexpr std::size_t learned_max = 16;  // of one member; more than a group has that changed while it was behind
+}
+
 class PeerMesh::HostLink final : private node::LinkHandler {
  public:
   HostLink(PeerMesh& mesh, std::string address) : mesh_(mesh), pause_(mesh.settings_.pause_min) {
@@ -30,13 +34,18 @@ class PeerMesh::HostLink final : private node::LinkHandler {
   void add_user() { ++users_; }
   [[nodiscard]] bool drop_user() { return --users_ == 0; }
   [[nodiscard]] LinkStatus status() const;
+  [[nodiscard]] bool is_up() const { return status_.is_up; }
 
  private:
   void on_frame(node::FrameKind kind, const SharedBytes& body) override;
   void on_closed(const Error& why) override { pause(why); }
 
   [[nodiscard]] bool is_paused() const { return link_ == nullptr; }
-  [[nodiscard]] Hello hello() const { return {.role = Hello::Role::host, .name = mesh_.settings_.name}; }
+  [[nodiscard]] Hello hello() const {
+    return {.role = Hello::Role::host,
+            .name = mesh_.settings_.name,
+            .address = mesh_.settings_.address ? mesh_.settings_.address() : std::string()};
+  }
   void connect();
   void pause(const Error& why);
   [[nodiscard]] Result<> check_hello(node::FrameKind kind, const SharedBytes& body) const;
@@ -126,15 +135,13 @@ class PeerMesh::GroupTransport final : public node::Transport {
   ~GroupTransport() override {
     mesh_.transports_.erase(self_);
     for (const auto& [id, route] : routes_) mesh_.unuse(route.address);
+    for (const auto& [id, route] : learned_) mesh_.unuse(route.address);
   }
 
   void send(raft::Message message) override;
-  void connect(const raft::Membership& membership) override;
+  void connect(const std::vector<raft::Member>& members) override;
   [[nodiscard]] const Deliver& deliver() const { return deliver_; }
-  [[nodiscard]] HostLink* link_to(raft::NodeId member) const {
-    const auto route = routes_.find(member);
-    return route == routes_.end() ? nullptr : route->second.link;
-  }
+  void hear(raft::NodeId member, const std::string& address);
 
  private:
   struct Route {
@@ -145,7 +152,16 @@ class PeerMesh::GroupTransport final : public node::Transport {
   PeerMesh& mesh_;
   const MemberKey self_;
   const Deliver deliver_;
-  std::map<raft::NodeId, Route> routes_;
+  using Routes = std::map<raft::NodeId, Route>;
+
+  [[nodiscard]] static HostLink* find(const Routes& routes, raft::NodeId member) {
+    const auto route = routes.find(member);
+    return route == routes.end() ? nullptr : route->second.link;
+  }
+  void learn(raft::NodeId member, const std::string& address);
+
+  Routes routes_;   // as the membership says
+  Routes learned_;  // as whoever sent something said, where the membership says nothing or is wrong
 };
 
 void PeerMesh::GroupTransport::send(raft::Message message) {
@@ -156,14 +172,41 @@ void PeerMesh::GroupTransport::send(raft::Message message) {
     });
     return;
   }
-  if (HostLink* link = link_to(to)) link->send({self_.first, std::move(message)});
+  HostLink* link = find(routes_, to);
+  if (link == nullptr || !link->is_up()) {
+    if (HostLink* other = find(learned_, to)) link = other;
+  }
+  if (link != nullptr) link->send({self_.first, std::move(message)});
 }
 
-void PeerMesh::GroupTransport::connect(const raft::Membership& membership) {
-  const raft::Member* self = membership.find(self_.second);
-  const auto here = self == nullptr ? fail(Code::not_found, "") : parse_peer(self->peer);
+void PeerMesh::GroupTransport::hear(raft::NodeId member, const std::string& address) {
+  HostLink* link = find(routes_, member);
+  if (link != nullptr && link->is_up()) return;
+  if (link != nullptr) link->retry_now();
+  const auto known = routes_.find(member);
+  if (!address.empty() && (known == routes_.end() || known->second.address != address)) learn(member, address);
+  if (HostLink* other = find(learned_, member)) other->retry_now();
+}
+
+void PeerMesh::GroupTransport::learn(raft::NodeId member, const std::string& address) {
+  const auto known = learned_.find(member);
+  if (known != learned_.end() && known->second.address == address) return;
+  const Route route{address, mesh_.use(address)};
+  if (known != learned_.end()) {
+    mesh_.unuse(known->second.address);
+    learned_.erase(known);
+  } else if (learned_.size() == learned_max) {
+    mesh_.unuse(learned_.begin()->second.address);
+    learned_.erase(learned_.begin());
+  }
+  learned_.emplace(member, route);
+}
+
+void PeerMesh::GroupTransport::connect(const std::vector<raft::Member>& members) {
+  const auto self = std::ranges::find(members, self_.second, &raft::Member::id);
+  const auto here = self == members.end() ? fail(Code::not_found, "") : parse_peer(self->peer);
   std::map<raft::NodeId, Route> routes;
-  for (const raft::Member& member : membership.members) {
+  for (const raft::Member& member : members) {
     const auto peer = parse_peer(member.peer);
     // At our own address lives nobody that the mesh does not know.
     if (!peer || member.id == self_.second || (here && here->address == peer->address)) continue;
@@ -187,11 +230,9 @@ std::unique_ptr<node::Transport> PeerMesh::transport_for(raft::GroupId group, ra
   return std::make_unique<GroupTransport>(*this, MemberKey{group, self}, std::move(deliver));
 }
 
-void PeerMesh::heard_from(raft::GroupId group, raft::NodeId member) {
-  if (paused_ == 0) return;
-  for (auto at = transports_.lower_bound({group, {}}); at != transports_.end() && at->first.first == group; ++at) {
-    if (HostLink* link = at->second->link_to(member)) link->retry_now();
-  }
+void PeerMesh::heard_from(raft::GroupId group, raft::NodeId self, raft::NodeId member, const std::string& address) {
+  const auto found = transports_.find({group, self});
+  if (found != transports_.end()) found->second->hear(member, address);
 }
 
 PeerMesh::HostLink* PeerMesh::use(const std::string& address) {

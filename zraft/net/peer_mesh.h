@@ -26,6 +26,7 @@ namespace zraft::net {
 
 struct MeshSettings {
   std::string name;  // of this host, for the hello
+  std::function<std::string()> address;  // where it can be reached, if that is known; for the hello, may be null
   Duration pause_min = Duration::milliseconds(20);
   Duration pause_max = Duration::seconds(1);
   std::size_t queue_bytes_max = std::size_t{64} << 20;  // of each link
@@ -63,8 +64,9 @@ class PeerMesh {
   // at a time; the mesh outlives it.
   std::unique_ptr<node::Transport> transport_for(raft::GroupId group, raft::NodeId self, Deliver deliver);
 
-  // The host heard from that member: if the link to it waits for its next attempt, that is now.
-  void heard_from(raft::GroupId group, raft::NodeId member);
+  // The member `self` heard from that one. If the link to it waits for its next attempt, that is now. Whoever is in no
+  // membership that `self` knows, or cannot be reached where that says, is answered at `address` (may be empty).
+  void heard_from(raft::GroupId group, raft::NodeId self, raft::NodeId member, const std::string& address);
 
   [[nodiscard]] std::vector<LinkStatus> links() const;
 

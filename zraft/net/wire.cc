@@ -24,7 +24,9 @@ static_assert(is_number_of<1, raft::RequestPreVote> && is_number_of<2, raft::Pre
               is_number_of<3, raft::RequestVote> && is_number_of<4, raft::Vote> && is_number_of<5, raft::Append> &&
               is_number_of<6, raft::Appended> && is_number_of<7, raft::AppendRejected> &&
               is_number_of<8, raft::Heartbeat> && is_number_of<9, raft::HeartbeatReply> &&
-              is_number_of<10, raft::StaleTerm> && std::variant_size_v<raft::Body> == 10);
+              is_number_of<10, raft::StaleTerm> && is_number_of<11, raft::TimeoutNow> &&
+              is_number_of<12, raft::Removed> && is_number_of<13, raft::RequestReadIndex> &&
+              is_number_of<14, raft::ReadIndex> && std::variant_size_v<raft::Body> == 14);
 
 void put(Encoder& to, raft::Position position) {
   to.u64(position.term.value);
@@ -39,6 +41,7 @@ raft::Position take_position(Decoder& from) {
 void put(Encoder& to, const raft::RequestPreVote& body) {
   to.u64(body.proposed.value);
   put(to, body.last);
+  to.u64(body.membership.value);
 }
 void put(Encoder& to, const raft::PreVote& body) {
   to.u64(body.proposed.value);
@@ -63,13 +66,25 @@ void put(Encoder& to, const raft::AppendRejected& body) {
 void put(Encoder& to, const raft::Heartbeat& body) {
   to.u64(body.commit.value);
   to.u64(body.round.value);
+  to.i64(body.sent.ns);
 }
-void put(Encoder& to, const raft::HeartbeatReply& body) { to.u64(body.round.value); }
+void put(Encoder& to, const raft::HeartbeatReply& body) {
+  to.u64(body.round.value);
+  to.i64(body.sent.ns);
+}
+void put(Encoder& to, const raft::RequestReadIndex& body) { to.u64(body.attempt); }
+void put(Encoder& to, const raft::ReadIndex& body) {
+  to.u64(body.attempt);
+  to.u64(body.index.value);
+}
 void put(Encoder&, const raft::StaleTerm&) {}
+void put(Encoder&, const raft::TimeoutNow&) {}
+void put(Encoder& to, const raft::Removed& body) { to.u64(body.membership.value); }
 
 void take(Decoder& from, raft::RequestPreVote& body) {
   body.proposed.value = from.u64();
   body.last = take_position(from);
+  body.membership.value = from.u64();
 }
 void take(Decoder& from, raft::PreVote& body) {
   body.proposed.value = from.u64();
@@ -88,9 +103,20 @@ void take(Decoder& from, raft::AppendRejected& body) {
 void take(Decoder& from, raft::Heartbeat& body) {
   body.commit.value = from.u64();
   body.round.value = from.u64();
+  body.sent.ns = from.i64();
 }
-void take(Decoder& from, raft::HeartbeatReply& body) { body.round.value = from.u64(); }
+void take(Decoder& from, raft::HeartbeatReply& body) {
+  body.round.value = from.u64();
+  body.sent.ns = from.i64();
+}
+void take(Decoder& from, raft::RequestReadIndex& body) { body.attempt = from.u64(); }
+void take(Decoder& from, raft::ReadIndex& body) {
+  body.attempt = from.u64();
+  body.index.value = from.u64();
+}
 void take(Decoder&, raft::StaleTerm&) {}
+void take(Decoder&, raft::TimeoutNow&) {}
+void take(Decoder& from, raft::Removed& body) { body.membership.value = from.u64(); }
 
 // An Append is apart: its records borrow, and each can be wrong in a way worth telling.
 Result<raft::Append> take_append(Decoder& from, raft::GroupId group, const SharedBytes& owner) {
@@ -128,6 +154,10 @@ Result<raft::Body> take_body(std::uint8_t number, Decoder& from, raft::GroupId g
     case 8: return take_body<raft::Heartbeat>(from);
     case 9: return take_body<raft::HeartbeatReply>(from);
     case 10: return take_body<raft::StaleTerm>(from);
+    case 11: return take_body<raft::TimeoutNow>(from);
+    case 12: return take_body<raft::Removed>(from);
+    case 13: return take_body<raft::RequestReadIndex>(from);
+    case 14: return take_body<raft::ReadIndex>(from);
     default: return fail(Code::corrupt, "peer frame: no message has the number " + std::to_string(number));
   }
 }
@@ -142,6 +172,7 @@ Bytes encode(const Hello& hello) {
   to.u8(static_cast<std::uint8_t>(hello.role));
   to.u64(hello.features);
   to.bytes(BytesView(hello.name).substr(0, hello_name_max));
+  to.bytes(hello.address.size() > hello_name_max ? BytesView{} : BytesView(hello.address));
   return out;
 }
 
@@ -153,6 +184,7 @@ Result<Hello> decode_hello(BytesView bytes) {
   const std::uint8_t role = from.u8();
   hello.features = from.u64();
   hello.name = from.bytes();
+  hello.address = from.bytes();
   if (!from.ok()) return fail(Code::corrupt, "hello: the bytes are not of its format");
   if (hello.version_oldest == 0 || hello.version < hello.version_oldest) {
     return fail(Code::corrupt, "hello: the versions are out of order");
@@ -161,6 +193,7 @@ Result<Hello> decode_hello(BytesView bytes) {
     return fail(Code::corrupt, "hello: no role has the number " + std::to_string(role));
   }
   if (hello.name.size() > hello_name_max) return fail(Code::corrupt, "hello: the name is longer than 256 bytes");
+  if (hello.address.size() > hello_name_max) return fail(Code::corrupt, "hello: the address is longer than 256 bytes");
   hello.role = static_cast<Hello::Role>(role);
   return hello;
 }

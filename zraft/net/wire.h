@@ -28,6 +28,7 @@ struct Hello {
   Role role = Role::client;
   std::uint64_t features = 0;  // none yet
   std::string name;            // for people: who is at the other end; no more than 256 bytes of it are sent
+  std::string address;         // of a host: where it can be reached, "host:port"; empty: it does not say
 };
 
 // One raft message of one group. The records of an Append are carried as they are, not encoded again.
@@ -40,7 +41,9 @@ struct PeerFrame {
 
 enum class Consistency : std::uint8_t {
   linearizable = 1,
-  stale = 2,  // whatever the asked member has applied
+  stale = 2,     // whatever the asked member has applied
+  lease = 3,     // like linearizable, if clocks run alike: no round of messages while the leader's lease lasts
+  follower = 4,  // like linearizable, answered by whichever member is asked
 };
 
 struct Propose {
@@ -61,12 +64,14 @@ struct CheckPeer {
   std::string peer;
   std::string backend;
 };
-// Starts a peer of a new group, durable when answered.
+// Starts a peer, durable when answered: with a membership, one of the first members of a new group; without, one that
+// has nothing yet and is to be taken in by a ChangeMembers.
 struct StartPeer {
   std::string group;
   raft::GroupId group_id;
   std::string backend;
   raft::NodeId self;
+  std::string peer;
   raft::Membership membership;
 };
 // Undoes a StartPeer of a creation that could not finish; one that is under way or comes later is refused from then on.
@@ -76,7 +81,27 @@ struct UndoPeer {
   raft::NodeId self;
 };
 
-using RequestBody = std::variant<Propose, Query, GetStatus, CheckPeer, StartPeer, UndoPeer>;
+// To the leader: the members are to be others. `expected` is where the membership stands that the caller has seen
+// (PeerStatus::membership_index). What is refused, and with which codes: raft::Reconfigure.
+struct ChangeMembers {
+  std::string group;
+  raft::Index expected;
+  raft::Membership wanted;
+};
+// To the leader: another member is to lead; 0: the one that can best.
+struct TransferLeadership {
+  std::string group;
+  raft::NodeId target;
+};
+// Stops a peer and forgets its data, whether it is a member or not. Nothing happens if that peer is not here.
+struct DestroyPeer {
+  std::string group;
+  raft::GroupId group_id;
+  raft::NodeId self;
+};
+
+using RequestBody = std::variant<Propose, Query, GetStatus, CheckPeer, StartPeer, UndoPeer, ChangeMembers,
+                                 TransferLeadership, DestroyPeer>;
 
 struct Request {
   std::uint64_t id = 0;          // of this link; the reply carries it
@@ -84,13 +109,20 @@ struct Request {
   RequestBody body;
 };
 
+// What a leader knows of another member.
+struct FollowerStatus {
+  raft::NodeId id;
+  raft::Index match;
+  bool is_replicating = false;   // false: it looks where the logs agree
+  std::uint32_t heard_ms = 0;    // ago
+};
 struct PeerStatus {
   std::string group;
   raft::GroupId group_id;
   std::string backend;
   std::string peer;
   raft::NodeId self;
-  std::string role;    // "follower", "candidate", "leader", "loading", "stopped"
+  std::string role;    // "follower", "learner", "candidate", "leader", "loading", "removed", "stopped"
   std::string leader;  // peer, empty if not known
   raft::Term term;
   raft::Index first;  // of the log in memory
@@ -100,7 +132,9 @@ struct PeerStatus {
   raft::Index applied;
   std::uint64_t log_bytes = 0;
   raft::Membership membership;
-  std::string problem;  // why it is stopped
+  raft::Index membership_index;            // where it stands in the log
+  std::vector<FollowerStatus> followers;   // of a leader
+  std::string problem;                     // why it is stopped
 };
 struct Status {
   std::string host;     // name of the host

@@ -12,14 +12,16 @@ namespace zraft::net {
 namespace {
 
 // The least that a PeerStatus takes: its six texts and the membership empty.
-constexpr std::size_t peer_status_min = 7 * 4 + 9 * 8;
+constexpr std::size_t peer_status_min = 8 * 4 + 10 * 8;
+constexpr std::size_t follower_status_size = 8 + 8 + 1 + 4;
 
 template <std::uint8_t number, class Variant, class Expected>
 constexpr bool is_number_of = std::is_same_v<std::variant_alternative_t<number - 1, Variant>, Expected>;
 static_assert(is_number_of<1, RequestBody, Propose> && is_number_of<2, RequestBody, Query> &&
               is_number_of<3, RequestBody, GetStatus> && is_number_of<4, RequestBody, CheckPeer> &&
               is_number_of<5, RequestBody, StartPeer> && is_number_of<6, RequestBody, UndoPeer> &&
-              std::variant_size_v<RequestBody> == 6);
+              is_number_of<7, RequestBody, ChangeMembers> && is_number_of<8, RequestBody, TransferLeadership> &&
+              is_number_of<9, RequestBody, DestroyPeer> && std::variant_size_v<RequestBody> == 9);
 static_assert(is_number_of<1, ReplyBody, Nothing> && is_number_of<2, ReplyBody, Data> &&
               is_number_of<3, ReplyBody, Status> && std::variant_size_v<ReplyBody> == 3);
 
@@ -63,7 +65,22 @@ void put(Encoder& to, const StartPeer& body) {
   to.u64(body.group_id.value);
   to.bytes(body.backend);
   to.u64(body.self.value);
+  to.bytes(body.peer);
   put(to, body.membership);
+}
+void put(Encoder& to, const ChangeMembers& body) {
+  to.bytes(body.group);
+  to.u64(body.expected.value);
+  put(to, body.wanted);
+}
+void put(Encoder& to, const TransferLeadership& body) {
+  to.bytes(body.group);
+  to.u64(body.target.value);
+}
+void put(Encoder& to, const DestroyPeer& body) {
+  to.bytes(body.group);
+  to.u64(body.group_id.value);
+  to.u64(body.self.value);
 }
 void put(Encoder& to, const UndoPeer& body) {
   to.bytes(body.group);
@@ -78,8 +95,8 @@ void take(Decoder& from, Propose& body) {
 void take(Decoder& from, Query& body) {
   body.group = take_text(from);
   const std::uint8_t consistency = from.u8();
-  if (consistency != static_cast<std::uint8_t>(Consistency::linearizable) &&
-      consistency != static_cast<std::uint8_t>(Consistency::stale)) {
+  if (consistency < static_cast<std::uint8_t>(Consistency::linearizable) ||
+      consistency > static_cast<std::uint8_t>(Consistency::follower)) {
     from.fail();
     return;
   }
@@ -97,7 +114,22 @@ void take(Decoder& from, StartPeer& body) {
   body.group_id.value = from.u64();
   body.backend = take_text(from);
   body.self.value = from.u64();
+  body.peer = take_text(from);
   body.membership = take_membership(from);
+}
+void take(Decoder& from, ChangeMembers& body) {
+  body.group = take_text(from);
+  body.expected.value = from.u64();
+  body.wanted = take_membership(from);
+}
+void take(Decoder& from, TransferLeadership& body) {
+  body.group = take_text(from);
+  body.target.value = from.u64();
+}
+void take(Decoder& from, DestroyPeer& body) {
+  body.group = take_text(from);
+  body.group_id.value = from.u64();
+  body.self.value = from.u64();
 }
 void take(Decoder& from, UndoPeer& body) {
   body.group = take_text(from);
@@ -121,6 +153,14 @@ void put(Encoder& to, const PeerStatus& peer) {
   to.u64(peer.applied.value);
   to.u64(peer.log_bytes);
   put(to, peer.membership);
+  to.u64(peer.membership_index.value);
+  to.u32(static_cast<std::uint32_t>(peer.followers.size()));
+  for (const FollowerStatus& follower : peer.followers) {
+    to.u64(follower.id.value);
+    to.u64(follower.match.value);
+    to.boolean(follower.is_replicating);
+    to.u32(follower.heard_ms);
+  }
   to.bytes(peer.problem);
 }
 
@@ -140,6 +180,14 @@ void take(Decoder& from, PeerStatus& peer) {
   peer.applied.value = from.u64();
   peer.log_bytes = from.u64();
   peer.membership = take_membership(from);
+  peer.membership_index.value = from.u64();
+  peer.followers.resize(from.count(follower_status_size));
+  for (FollowerStatus& follower : peer.followers) {
+    follower.id.value = from.u64();
+    follower.match.value = from.u64();
+    follower.is_replicating = from.boolean();
+    follower.heard_ms = from.u32();
+  }
   peer.problem = take_text(from);
 }
 

@@ -4,6 +4,7 @@
 // followers' disks and this one work at the same time.
 #include "zraft/node/node.h"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -27,6 +28,22 @@ Reply refusal_of(const raft::Refused& refused, const raft::Config& config) {
     case Code::too_large:
       return refusal(Code::too_large,
                      "the command is longer than " + std::to_string(config.command_bytes_max) + " bytes");
+    case Code::not_stable:
+      return refusal(Code::not_stable,
+                     "the leader is new, is handing over, or hears too few of those that would vote: try "
+                     "again in a moment");
+    case Code::process_prev_change:
+      return refusal(Code::process_prev_change, "another change of members is under way: try again when it is done");
+    case Code::peers_changed:
+      return refusal(Code::peers_changed, "the members are others than you believe: look at them and decide again");
+    case Code::leader_changed:
+      return refusal(Code::leader_changed, "another leader came meanwhile: look whether it came about");
+    case Code::bad_request:
+      return refusal(Code::bad_request,
+                     "that is no membership a group can have (or it names again whom it once removed), or no member "
+                     "that can lead");
+    case Code::timeout:
+      return refusal(Code::timeout, "no other member took over within an election timeout; this one goes on leading");
     default:
       return refusal(refused.code, "this member does not lead its group: ask the leader", refused.leader);
   }
@@ -84,7 +101,20 @@ void Node::query(Bytes data, ReadMode mode, Instant deadline, Done done) {
     return;
   }
   const raft::RequestId id = ask(std::move(asked));
-  if (id.value != 0) inputs_.emplace_back(raft::ReadBarrier{id});
+  const raft::ReadFrom from = mode == ReadMode::lease      ? raft::ReadFrom::lease
+                              : mode == ReadMode::follower ? raft::ReadFrom::anywhere
+                                                           : raft::ReadFrom::leader;
+  if (id.value != 0) inputs_.emplace_back(raft::ReadBarrier{id, from});
+}
+
+void Node::reconfigure(raft::Index expected, raft::Membership wanted, Instant deadline, Done done) {
+  const raft::RequestId id = ask({.done = std::move(done), .deadline = deadline, .query = {}, .term = {}});
+  if (id.value != 0) inputs_.emplace_back(raft::Reconfigure{id, expected, std::move(wanted)});
+}
+
+void Node::transfer(std::optional<raft::NodeId> target, Instant deadline, Done done) {
+  const raft::RequestId id = ask({.done = std::move(done), .deadline = deadline, .query = {}, .term = {}});
+  if (id.value != 0) inputs_.emplace_back(raft::Transfer{id, target});
 }
 
 // False: refused, and told so.
@@ -134,12 +164,15 @@ void Node::turn() {
 }
 
 void Node::perform(raft::Output output) {
-  if (output.membership_changed) seams_.transport.connect(core_.membership());
+  if (output.membership_changed) seams_.transport.connect(core_.reachable());
   for (raft::Message& message : output.send) seams_.transport.send(std::move(message));
   if (output.write) start(std::move(*output.write));
   for (const raft::Event& event : output.events) seams_.observer.on_event(event);
   for (const raft::Answer& answer : output.answers) take(answer);
   apply(output.apply);
+  const bool is_removed = std::ranges::any_of(
+      output.events, [](const raft::Event& event) { return event.kind == raft::Event::Kind::is_removed; });
+  if (is_removed && !stopped_) seams_.observer.on_removed();
 }
 
 void Node::start(raft::Write write) {
@@ -211,7 +244,10 @@ void Node::take(const raft::Answer& answer) {
     asked.term = accepted->position.term;
     accepted_.emplace(accepted->position.index, std::move(asked));
   } else if (const auto* ready = std::get_if<raft::ReadReady>(&answer)) {
+    asked.by_lease = ready->by_lease;
     reads_.emplace(ready->index, std::move(asked));
+  } else if (std::holds_alternative<raft::Completed>(answer)) {
+    asked.done({.error = {}, .data = {}, .leader = std::nullopt});
   } else {
     asked.done(refusal_of(std::get<raft::Refused>(answer), options_.core));
   }
@@ -226,6 +262,14 @@ void Node::answer_reads() {
 
 void Node::answer_query(Asked asked) {
   auto answer = guarded([&] { return seams_.machine.query(asked.query); });
+  // P39: the process may have been paused between the look at the clock and the look at the data.
+  if (asked.by_lease && !core_.has_lease(seams_.loop.now())) {
+    asked.by_lease = false;
+    const raft::RequestId id{++last_request_};
+    asked_.emplace(id, std::move(asked));
+    inputs_.emplace_back(raft::ReadBarrier{id});
+    return want_turn();
+  }
   if (!answer) {
     asked.done(refusal(answer.error().code, answer.error().text));
   } else {

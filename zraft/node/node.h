@@ -37,7 +37,9 @@ struct Reply {
 using Done = std::move_only_function<void(Reply)>;
 
 enum class ReadMode : std::uint8_t {
-  linearizable,  // sees every write that was acknowledged before the read began
+  linearizable,  // sees every write that was acknowledged before the read began; the leader answers
+  lease,         // like it, without asking the others while the lease lasts: trusts that clocks run alike
+  follower,      // like linearizable, and any member answers: it asks the leader how far it has to be
   stale,         // what this member has applied
 };
 
@@ -47,6 +49,8 @@ class Observer {
   virtual ~Observer() = default;
   virtual void on_event(const raft::Event& event) = 0;
   virtual void on_applied(const raft::Record& record) { (void)record; }
+  // This member was removed from its group. The node goes on, but has nothing more to do.
+  virtual void on_removed() {}
   // The node has stopped for good: its disk failed, or its state machine threw.
   virtual void on_stopped(const Error& why) = 0;
 };
@@ -80,6 +84,13 @@ class Node {
   // Asks the state machine. timeout: no answer in time.
   void query(Bytes data, ReadMode mode, Instant deadline, Done done);
 
+  // Changes the members (raft::Reconfigure says what is refused). ok: the new membership is committed. It goes on
+  // after the deadline, and may come about: timeout_unknown_outcome.
+  void reconfigure(raft::Index expected, raft::Membership wanted, Instant deadline, Done done);
+
+  // Lets another member lead (raft::Transfer says what is refused).
+  void transfer(std::optional<raft::NodeId> target, Instant deadline, Done done);
+
   [[nodiscard]] const raft::Core& core() const { return core_; }
   [[nodiscard]] const std::optional<Error>& stopped() const { return stopped_; }
 
@@ -90,6 +101,7 @@ class Node {
     Bytes query;
     raft::Term term;    // of an accepted proposal
     bool is_read = false;
+    bool by_lease = false;
   };
 
   void want_turn();

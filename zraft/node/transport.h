@@ -3,6 +3,8 @@
 // Seam: how a node's messages get to the other members. Implemented by net/peer_mesh over the Network seam.
 #pragma once
 
+#include <vector>
+
 #include "zraft/raft/message.h"
 
 namespace zraft::node {
@@ -14,9 +16,8 @@ class Transport {
   // Takes the message or drops it; never blocks, never fails.
   virtual void send(raft::Message message) = 0;
 
-  // From now on these members, and no others, can be sent to. Called at the start and whenever the membership in
-  // force changes.
-  virtual void connect(const raft::Membership& membership) = 0;
+  // From now on these members, and no others, can be sent to. Called at the start and whenever they change.
+  virtual void connect(const std::vector<raft::Member>& members) = 0;
 };
 
 }  // namespace zraft::node

@@ -33,6 +33,7 @@ Core::Core(Config config, Recovered recovered, Instant now)
       commit_(log_.base().last.index),
       handed_(commit_),
       applied_(commit_),
+      leader_heard_(config.lease_reads ? now : now - config.election_timeout),
       promises_(log_.last().index) {
   // P05: only a new group has no hard state, and it has one entry, whose term is the first term. Whoever has a log
   // and no term has lost its votes; the storage refuses it with a sentence before it comes here.
@@ -81,6 +82,8 @@ Output Core::take_output() {
     if (role->heartbeat_wanted) heartbeat(*role);
     replicate(*role);
     settle_reads(*role);
+  } else if (auto* follower = std::get_if<Follower>(&role_)) {
+    ask_leader(*follower);
   }
   hand_over_committed();
   return std::exchange(out_, Output{});
@@ -114,6 +117,8 @@ void Core::on(const Propose& input) {
   if (input.data.size() > config_.command_bytes_max) return refuse(Code::too_large);
   const std::size_t size = record_header_size + input.data.size();
   // P35: what is not committed is bounded, and so is what no snapshot covers yet.
+  // Whoever hands over takes nothing new, or the successor would never have everything.
+  if (role->handover) return refuse(Code::busy);
   if (log_.bytes_after(commit_) + size > config_.uncommitted_bytes_max || log_.bytes() + size > config_.log_bytes_max) {
     return refuse(Code::busy);
   }
@@ -122,14 +127,7 @@ void Core::on(const Propose& input) {
 }
 
 void Core::on(const ReadBarrier& input) {
-  auto* role = std::get_if<Leader>(&role_);
-  if (role == nullptr) {
-    out_.answers.emplace_back(Refused{input.id, Code::not_leader, leader()});
-  } else if (role->reads.size() >= config_.reads_max) {
-    out_.answers.emplace_back(Refused{input.id, Code::busy, leader()});
-  } else {
-    role->reads.add(input.id);
-  }
+  std::visit([&](auto& role) { on(role, input); }, role_);
 }
 
 void Core::on(const Written& input) {
@@ -141,7 +139,10 @@ void Core::on(const Written& input) {
       count_vote(*candidate, config_.self, true);
     }
   }
-  if (auto* role = std::get_if<Leader>(&role_)) advance_commit(*role);
+  if (auto* role = std::get_if<Leader>(&role_)) {
+    advance_commit(*role);
+    drive_membership(*role);
+  }
 }
 
 void Core::on(const Applied& input) {
@@ -166,11 +167,15 @@ void Core::become(BecomeFollower wanted) {
   const bool led = is_leader();
   if (led) {
     tell(Event::Kind::steps_down, {}, {}, wanted.why);
-    for (const RequestId id : std::get<Leader>(role_).reads.take_all()) {
-      out_.answers.emplace_back(Refused{id, Code::not_leader, wanted.leader});
+    leave_office(std::get<Leader>(role_));
+    for (const Reads::Reader& reader : std::get<Leader>(role_).reads.take_all()) {
+      if (reader.follower != NodeId{}) continue;  // it asks the next leader
+      out_.answers.emplace_back(Refused{{reader.number}, Code::not_leader, wanted.leader});
     }
+  } else if (auto* follower = std::get_if<Follower>(&role_)) {
+    refuse_reads(*follower);
   }
-  role_ = Follower{.leader = std::nullopt, .heard = std::nullopt};
+  role_ = Follower{};
   if (led) arm_election();
   if (wanted.leader) hear_leader(std::get<Follower>(role_), *wanted.leader);
 }

@@ -43,7 +43,12 @@ struct Config {
   std::size_t log_bytes_max = std::size_t{4} << 30;           // entries since the snapshot; beyond: busy
   std::size_t reads_max = 100'000;                            // waiting for a round; beyond: busy
   ReplicationLimits replication;
-  std::uint64_t seed = 1;   // of the election timeouts
+  // Reads by lease are allowed; the same at every member. Then whoever starts votes for nobody for an election timeout,
+  // because it may have promised a leader just before not to.
+  bool lease_reads = false;
+  // How much of a lease is not used, in percent of election_timeout: as much as two clocks may differ in speed.
+  std::int64_t lease_margin_percent = 10;
+  std::uint64_t seed = 1;   // of the election timeouts, and of the numbers of attempts
   bool check_laws = false;  // after every step
 };
 
@@ -56,7 +61,10 @@ struct Recovered {
 
 struct Follower {
   std::optional<NodeId> leader;
-  std::optional<Instant> heard;  // when the leader of this term last spoke
+  std::vector<RequestId> reads;          // not yet asked about
+  std::vector<RequestId> asked;          // the leader was asked, by the newest attempt
+  std::optional<std::uint64_t> attempt;
+  Instant asked_at;
 };
 
 struct Candidate {
@@ -64,6 +72,22 @@ struct Candidate {
   Phase phase = Phase::pre_vote;
   std::vector<NodeId> granted;
   std::vector<NodeId> refused;
+};
+
+// A leader that is about to let another one lead (thesis 3.10). Takes no proposals and begins no change meanwhile.
+struct Handover {
+  NodeId target;
+  Instant end;                    // then it is given up (P70)
+  std::optional<RequestId> id;    // who asked, if anybody did
+  bool is_told = false;           // the target has everything and was told to stand
+};
+
+// A learner's way to the vote: rounds as in thesis 4.2.1. It has caught up when it took no longer than an election
+// timeout to get what was in the log when the round began.
+struct CatchUp {
+  NodeId learner;
+  Index target;
+  Instant began;
 };
 
 struct Leader {
@@ -74,6 +98,12 @@ struct Leader {
   bool heartbeat_wanted = false;  // a round for waiting reads
   Instant began;
   ClusterTime time_at_begin;
+  Index settled_membership;  // the newest one whose commit was acted upon
+  std::optional<RequestId> change;  // who asked for the change that is under way
+  std::optional<Handover> handover;
+  std::vector<CatchUp> catching_up;
+  Instant handover_pause;  // no handover by priority before
+  bool lease_is_void = false;  // somebody was told to stand: the others need not protect this leader any more (P40)
 };
 
 using Role = std::variant<Follower, Candidate, Leader>;
@@ -97,6 +127,11 @@ class Core {
   [[nodiscard]] const Role& role() const { return role_; }
   [[nodiscard]] bool is_leader() const { return std::holds_alternative<Leader>(role_); }
   [[nodiscard]] std::optional<NodeId> leader() const;
+  // Thesis 6.4.1: no other leader can have committed anything before `now`, if no clock is faster than another by more
+  // than lease_margin_percent. Requires: `now` is not before the last step.
+  [[nodiscard]] bool has_lease(Instant now) const;
+  // When a leader was last heard; for reads that may be stale by a bound.
+  [[nodiscard]] Instant leader_heard() const { return leader_heard_; }
   [[nodiscard]] const HardState& hard_state() const { return hard_; }
   [[nodiscard]] Term term() const { return hard_.term; }
   [[nodiscard]] Index commit() const { return commit_; }
@@ -104,10 +139,12 @@ class Core {
   [[nodiscard]] Index durable() const { return promises_.durable(); }
   [[nodiscard]] const LogWindow& log() const { return log_; }
   [[nodiscard]] const Membership& membership() const { return log_.membership(); }
+  // Who can be sent to: the members, and those that the newest change made no members.
+  [[nodiscard]] std::vector<Member> reachable() const;
+  // This member was removed from its group: it may be stopped, and its data kept or not.
+  [[nodiscard]] bool is_removed() const { return is_removed_; }
 
  private:
-
-
   // What a handler wants to become; performed in one place, after dispatch (`settle`), because assigning a variant
   // inside its own visit is undefined and no sanitizer sees it.
   struct BecomeFollower {
@@ -116,6 +153,7 @@ class Core {
   };
   struct BecomeCandidate {
     Candidate::Phase phase;
+    bool is_transfer = false;
   };
   struct BecomeLeader {};
   using Change = std::variant<std::monostate, BecomeFollower, BecomeCandidate, BecomeLeader>;
@@ -125,6 +163,8 @@ class Core {
   void on(const Receive&);
   void on(const Propose&);
   void on(const ReadBarrier&);
+  void on(const Reconfigure&);
+  void on(const Transfer&);
   void on(const Written&);
   void on(const Applied&);
   void settle();
@@ -147,6 +187,7 @@ class Core {
   [[nodiscard]] const char* reason_to_refuse(const Message& message, Position last) const;
   [[nodiscard]] bool is_protecting_leader() const;
   [[nodiscard]] bool can_campaign() const;
+  [[nodiscard]] bool disk_answers() const;
   void answer_pre_vote(const Message& message, const RequestPreVote& body);
   void answer_vote(const Message& message, const RequestVote& body);
   void count_vote(Candidate& role, NodeId voter, bool granted);
@@ -171,7 +212,6 @@ class Core {
   void heartbeat(Leader& role);
   void send_entries(Progress& progress);
   void advance_commit(Leader& role);
-  void settle_reads(Leader& role);
   void hear_leader(Follower& role, NodeId leader);
   [[nodiscard]] bool has_quorum_contact(const Leader& role) const;
   [[nodiscard]] bool is_well_formed(const Message& message, const Append& body) const;
@@ -196,6 +236,43 @@ class Core {
   void on(Leader&, const Message&, const HeartbeatReply&);
   void on(Leader&, const Message&, const StaleTerm&);
 
+  // read_index.cc: thesis 6.4, 6.4.1
+  void on(Follower&, const ReadBarrier&);
+  void on(Candidate&, const ReadBarrier&);
+  void on(Leader&, const ReadBarrier&);
+  void ask_leader(Follower& role);
+  void refuse_reads(Follower& role);
+  void settle_reads(Leader& role);
+  void on(Follower&, const Message&, const RequestReadIndex&);
+  void on(Follower&, const Message&, const ReadIndex&);
+  void on(Candidate&, const Message&, const RequestReadIndex&);
+  void on(Candidate&, const Message&, const ReadIndex&);
+  void on(Leader&, const Message&, const RequestReadIndex&);
+  void on(Leader&, const Message&, const ReadIndex&);
+
+  // reconfigure.cc: thesis 3.10, 4.1 to 4.3
+  [[nodiscard]] std::optional<Code> reason_to_refuse(const Leader& role, const Reconfigure& input) const;
+  [[nodiscard]] bool names_removed(const Membership& wanted) const;
+  [[nodiscard]] bool would_be_heard(const Leader& role, const Membership& wanted) const;
+  void adopt(Leader& role, const Membership& membership);
+  void drive_membership(Leader& role);
+  void settle_membership(Leader& role);
+  void promote(Leader& role);
+  [[nodiscard]] bool has_caught_up(Leader& role, NodeId learner);
+  [[nodiscard]] std::optional<NodeId> best_successor(const Leader& role) const;
+  void hand_over_to(Leader& role, NodeId target, std::optional<RequestId> id);
+  void drive_handover(Leader& role);
+  void prefer_by_priority(Leader& role);
+  void leave_office(Leader& role);
+  void be_removed(NodeId told_by);
+  bool tell_removed(NodeId who, Index its_membership);
+  void on(Follower&, const Message&, const TimeoutNow&);
+  void on(Follower&, const Message&, const Removed&);
+  void on(Candidate&, const Message&, const TimeoutNow&);
+  void on(Candidate&, const Message&, const Removed&);
+  void on(Leader&, const Message&, const TimeoutNow&);
+  void on(Leader&, const Message&, const Removed&);
+
   const Config config_;
   Random random_;
   Instant now_;
@@ -207,8 +284,10 @@ class Core {
   Role role_;
   Change change_;
   Instant election_due_;
+  Instant leader_heard_;  // by whatever role: a promise not to elect another for a while outlives a change of term
   Promises promises_;
   Output out_;
+  bool is_removed_ = false;
 };
 
 }  // namespace zraft::raft

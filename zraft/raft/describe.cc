@@ -3,6 +3,7 @@
 // The words of describe.h. One function a kind, so that a new message or event does not compile until it has words.
 #include "zraft/raft/describe.h"
 
+#include <algorithm>
 #include <string>
 
 #include "zraft/base/check.h"
@@ -51,11 +52,16 @@ Bytes words(const Heartbeat& body) {
 }
 Bytes words(const HeartbeatReply& body) { return "heartbeat reply, round " + text(body.round); }
 Bytes words(const StaleTerm&) { return "your term is over"; }
+Bytes words(const TimeoutNow&) { return "stand now"; }
+Bytes words(const Removed& body) { return "you are removed since index " + text(body.membership); }
 
 Bytes words(const Accepted& answer) { return "accepted #" + text(answer.id) + " at " + describe(answer.position); }
 Bytes words(const ReadReady& answer) {
   return "read #" + text(answer.id) + " is ready at " + text(answer.index);
 }
+Bytes words(const RequestReadIndex&) { return "asks for an index to read at"; }
+Bytes words(const ReadIndex& body) { return "read at " + text(body.index); }
+Bytes words(const Completed& answer) { return "completed #" + text(answer.id); }
 Bytes words(const Refused& answer) {
   return "refused #" + text(answer.id) + ": " + Bytes(name_of(answer.code)) +
          (answer.leader ? ", leader is " + text(*answer.leader) : "");
@@ -67,6 +73,12 @@ Bytes words(const Propose& input) {
   return "propose #" + text(input.id) + " (" + std::to_string(input.data.size()) + " bytes)";
 }
 Bytes words(const ReadBarrier& input) { return "read #" + text(input.id); }
+Bytes words(const Reconfigure& input) {
+  return "reconfigure #" + text(input.id) + " from index " + text(input.expected) + " to " + describe(input.wanted);
+}
+Bytes words(const Transfer& input) {
+  return "transfer #" + text(input.id) + (input.target ? " to " + text(*input.target) : "");
+}
 Bytes words(const Written& input) { return "written w" + text(input.id); }
 Bytes words(const Applied& input) { return "applied to " + text(input.index); }
 
@@ -123,6 +135,12 @@ Bytes words(const Event& event) {
       return "adopts the membership at " + describe(event.position);
     case Event::Kind::rolls_back_membership:
       return "goes back to the membership at index " + text(event.position.index);
+    case Event::Kind::hands_over:
+      return "hands over to " + text(event.peer);
+    case Event::Kind::keeps_leading:
+      return "goes on leading: " + text(event.peer) + " did not take over";
+    case Event::Kind::is_removed:
+      return event.peer == NodeId{} ? "is removed" : "is removed, told by " + text(event.peer);
     case Event::Kind::commits:
       return "commits up to " + describe(event.position);
   }
@@ -139,6 +157,7 @@ Bytes describe(const Membership& membership) {
   if (membership.is_joint()) out += " | " + text(membership.outgoing) + " leaving";
   for (const Member& member : membership.members) {
     if (!membership.is_voter(member.id)) out += " +" + text(member.id);
+    if (std::ranges::binary_search(membership.promoting, member.id)) out += " to be promoted";
   }
   return out;
 }

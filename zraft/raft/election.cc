@@ -20,9 +20,21 @@ void Core::arm_election() {
   election_due_ = now_ + config_.election_timeout + Duration{static_cast<std::int64_t>(random_.below(spread))};
 }
 
+// Thesis 4.2.2: whom the newest membership leaves out stands by the joint one before it, until it knows that the newest
+// is committed. Nobody else may hold the newest one, and by the joint one the others may need a vote that the longer
+// log refuses them: then nobody else could ever lead.
 bool Core::can_campaign() const {
-  if (!membership().is_voter(config_.self)) return false;
-  // P19: whose disk hangs can promise nothing.
+  if (is_removed_ || !disk_answers()) return false;
+  const Membership* by = &membership();
+  if (!by->is_voter(config_.self) && commit_ < log_.membership_index()) {
+    const Membership& before = log_.membership_at(log_.membership_index() - 1).membership;
+    if (before.is_joint()) by = &before;
+  }
+  return by->is_voter(config_.self) && by->find(config_.self)->priority > 0;
+}
+
+// P19: whose disk hangs can promise nothing.
+bool Core::disk_answers() const {
   const auto waiting = promises_.waiting_since();
   return !waiting || now_ - *waiting < config_.election_timeout;
 }
@@ -85,10 +97,9 @@ bool Core::admit(const Message& message) {
 // --- granting ---
 
 // Sound only because a leader that hears no majority steps down by itself (P16).
+// A promise to the leader that was heard: it outlives this member's restarts and changes of term (thesis 6.4.1).
 bool Core::is_protecting_leader() const {
-  if (is_leader()) return true;
-  const auto* follower = std::get_if<Follower>(&role_);
-  return follower != nullptr && follower->heard && now_ - *follower->heard < config_.election_timeout;
+  return is_leader() || now_ - leader_heard_ < config_.election_timeout;
 }
 
 // The checks that a vote and a pre-vote share (P11). Null: nothing speaks against it.
@@ -130,11 +141,12 @@ void Core::answer_vote(const Message& message, const RequestVote& body) {
 void Core::on(Follower&, const Message& message, const RequestPreVote& body) { answer_pre_vote(message, body); }
 void Core::on(Candidate&, const Message& message, const RequestPreVote& body) { answer_pre_vote(message, body); }
 void Core::on(Leader&, const Message& message, const RequestPreVote& body) {
+  if (tell_removed(message.from, body.membership)) return;
   answer_pre_vote(message, body);
   // P12: one that cannot hear this leader, or is of a later term, learns of it, or this leader of that term.
   if (body.proposed <= hard_.term) return;
   if (const Progress* progress = std::get<Leader>(role_).progresses.find(message.from)) {
-    send(message.from, Heartbeat{.commit = std::min(progress->match(), commit_), .round = {}});
+    send(message.from, Heartbeat{.commit = std::min(progress->match(), commit_), .round = {}, .sent = {}});
   }
 }
 
@@ -153,6 +165,7 @@ void Core::on(Candidate& role, const Message& message, const RequestVote& body) 
 
 void Core::become(BecomeCandidate wanted) {
   const bool is_pre_vote = wanted.phase == Candidate::Phase::pre_vote;
+  if (auto* follower = std::get_if<Follower>(&role_)) refuse_reads(*follower);
   role_ = Candidate{.phase = wanted.phase, .granted = {}, .refused = {}};
   arm_election();
   if (is_pre_vote) {
@@ -166,9 +179,10 @@ void Core::become(BecomeCandidate wanted) {
   for (const Member& member : membership().members) {
     if (member.id == config_.self || !membership().is_voter(member.id)) continue;
     if (is_pre_vote) {
-      send(member.id, RequestPreVote{.proposed = next(hard_.term), .last = log_.last()});
+      send(member.id,
+           RequestPreVote{.proposed = next(hard_.term), .last = log_.last(), .membership = log_.membership_index()});
     } else {
-      send(member.id, RequestVote{.last = log_.last(), .transfer = false});
+      send(member.id, RequestVote{.last = log_.last(), .transfer = wanted.is_transfer});
     }
   }
   // The own vote is a promise like any other: it counts when it is durable. A pre-vote promises nothing.

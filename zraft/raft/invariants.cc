@@ -53,6 +53,12 @@ void Laws::check_leader(const Core& core) const {
   if (role == nullptr) return;
   CHECK(core.hard_state().vote == core.config().self, "a leader that did not vote for itself");
   CHECK(core.log().term_at(role->term_start) == core.term(), "a leader without an entry of its own term");
+  // I15, as far as a leader knows what is committed.
+  if (role->term_start <= core.commit()) {
+    const auto& memberships = core.log().memberships();
+    CHECK(memberships.size() < 2 || memberships[memberships.size() - 2].index <= core.commit(),
+          "two changes of members are under way");
+  }
   const ReplicationLimits& limits = core.config().replication;
   for (const Progress& progress : role->progresses) {
     // I11.

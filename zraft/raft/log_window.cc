@@ -25,6 +25,12 @@ std::optional<Term> LogWindow::term_at(Index index) const {
   return records_[index - first()].term();
 }
 
+const LogWindow::Placed& LogWindow::membership_at(Index index) const {
+  auto at = memberships_.rbegin();
+  while (index < at->index && next(at) != memberships_.rend()) ++at;
+  return *at;
+}
+
 const Record& LogWindow::at(Index index) const {
   CHECK(first() <= index && index <= last().index, "an index outside the log was asked for");
   return records_[index - first()];

@@ -43,14 +43,17 @@ class LogWindow {
   // The newest membership in the log, committed or not: it is in force from the moment it is appended (thesis 4.1).
   [[nodiscard]] const Membership& membership() const { return memberships_.back().membership; }
   [[nodiscard]] Index membership_index() const { return memberships_.back().index; }
-  [[nodiscard]] ClusterTime last_time() const { return records_.empty() ? base_.time : records_.back().time(); }
-
- private:
   struct Placed {
     Index index;
     Membership membership;
   };
+  // All memberships since the base's, oldest first; never empty.
+  [[nodiscard]] const std::vector<Placed>& memberships() const { return memberships_; }
+  // The newest one that stands at `index` or before. Requires: base <= index.
+  [[nodiscard]] const Placed& membership_at(Index index) const;
+  [[nodiscard]] ClusterTime last_time() const { return records_.empty() ? base_.time : records_.back().time(); }
 
+ private:
   SnapshotMeta base_;
   std::deque<Record> records_;
   std::deque<std::size_t> ends_;  // bytes of the log up to and with that record, counted from the first append

@@ -4,9 +4,11 @@
 // carries the sender's term of the moment it was made. No message says anything about what is not durable.
 #pragma once
 
+#include <cstdint>
 #include <variant>
 #include <vector>
 
+#include "zraft/base/time.h"
 #include "zraft/raft/record.h"
 #include "zraft/raft/types.h"
 
@@ -16,6 +18,7 @@ namespace zraft::raft {
 struct RequestPreVote {
   Term proposed;
   Position last;
+  Index membership;  // where the membership stands by which the sender believes to be a voter
 };
 struct PreVote {
   Term proposed;
@@ -47,15 +50,33 @@ struct AppendRejected {
 struct Heartbeat {
   Index commit;
   Round round;
+  Instant sent;  // by the leader's clock; nobody else understands it
 };
 struct HeartbeatReply {
   Round round;
+  Instant sent;  // as it came
 };
 // The answer to a leader whose term is over: the term of the message says it all (P12).
 struct StaleTerm {};
+// "Stand for election now": the leader hands over (thesis 3.10).
+struct TimeoutNow {};
+// "You are a member no more": told by a leader whose committed membership does not have the receiver, and is newer
+// than the one by which the receiver is a member. Ids are never used twice, so it stays true.
+struct Removed {
+  Index membership;
+};
+// "From which index on is a read here linearizable?" A follower asks for all its reads that wait. The number is drawn
+// anew for each attempt (P37).
+struct RequestReadIndex {
+  std::uint64_t attempt = 0;
+};
+struct ReadIndex {
+  std::uint64_t attempt = 0;
+  Index index;
+};
 
 using Body = std::variant<RequestPreVote, PreVote, RequestVote, Vote, Append, Appended, AppendRejected, Heartbeat,
-                          HeartbeatReply, StaleTerm>;
+                          HeartbeatReply, StaleTerm, TimeoutNow, Removed, RequestReadIndex, ReadIndex>;
 
 struct Message {
   NodeId from;

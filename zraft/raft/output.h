@@ -32,13 +32,18 @@ struct Accepted {
 struct ReadReady {
   RequestId id;
   Index index;  // answer once everything up to here is applied
+  bool by_lease = false;  // ask Core::has_lease again after the answer was read (P39)
 };
 struct Refused {
   RequestId id;
-  Code code = Code::ok;  // not_leader, busy, too_large
+  Code code = Code::ok;  // not_leader, busy, too_large, and what Reconfigure and Transfer name (input.h)
   std::optional<NodeId> leader;
 };
-using Answer = std::variant<Accepted, ReadReady, Refused>;
+// A Reconfigure or a Transfer has come about.
+struct Completed {
+  RequestId id;
+};
+using Answer = std::variant<Accepted, ReadReady, Refused, Completed>;
 
 // The story of a member, for logs, metrics, traces and tests alike. `describe` (describe.h) puts it into words.
 struct Event {
@@ -58,6 +63,9 @@ struct Event {
     replicates,    // `peer` matches to `position`
     adopts_membership,
     rolls_back_membership,
+    hands_over,    // asks `peer` to lead
+    keeps_leading,  // the handover to `peer` did not come about
+    is_removed,    // is a member no more, told by `peer` or, if that is 0, by its own log
     commits,       // up to `position`; traces only
   };
   Kind kind = Kind::follows;
@@ -73,7 +81,7 @@ struct Output {
   std::vector<Record> apply;         // committed and durable here, in order; answered by Applied{index}
   std::vector<Answer> answers;
   std::vector<Event> events;
-  bool membership_changed = false;   // Core::membership() is another one now: tell the transport
+  bool membership_changed = false;   // Core::reachable() may be another one now: tell the transport
 
   [[nodiscard]] bool is_empty() const {
     return send.empty() && !write && apply.empty() && answers.empty() && events.empty() && !membership_changed;

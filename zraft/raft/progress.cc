@@ -15,7 +15,10 @@ bool Progress::can_send(const ReplicationLimits& limits) const {
   return inflight_.size() < limits.inflight_messages_max && inflight_bytes_ < limits.inflight_bytes_max;
 }
 
-void Progress::on_round(Round round) { acknowledged_ = std::max(acknowledged_, round); }
+void Progress::on_round(Round round, Instant sent) {
+  acknowledged_ = std::max(acknowledged_, round);
+  lease_from_ = std::max(lease_from_, sent);
+}
 
 void Progress::on_sent(Index last, std::size_t bytes) {
   if (state_ == State::probe) {

@@ -34,13 +34,15 @@ class Progress {
   [[nodiscard]] Index next() const { return next_; }
   [[nodiscard]] Instant heard() const { return heard_; }
   [[nodiscard]] Round acknowledged() const { return acknowledged_; }
+  // When the newest heartbeat was sent that this member has answered.
+  [[nodiscard]] Instant lease_from() const { return lease_from_; }
   [[nodiscard]] std::size_t inflight_bytes() const { return inflight_bytes_; }
   [[nodiscard]] std::size_t inflight_messages() const { return inflight_.size(); }
 
   [[nodiscard]] bool can_send(const ReplicationLimits& limits) const;
 
   void on_heard(Instant now) { heard_ = now; }
-  void on_round(Round round);
+  void on_round(Round round, Instant sent);
   // A message with the entries [next, last] goes out; `last` < next means it has none.
   void on_sent(Index last, std::size_t bytes);
   // True if match rose.
@@ -61,6 +63,7 @@ class Progress {
   Index next_;
   Instant heard_;
   Round acknowledged_;
+  Instant lease_from_;
   std::deque<Inflight> inflight_;
   std::size_t inflight_bytes_ = 0;
 };

@@ -28,6 +28,8 @@ void Promises::truncated_from(Index index) {
   }
 }
 
+void Promises::keep(Kept kept, Needs needs) { kept_.push_back({.after = after(needs), .kept = std::move(kept)}); }
+
 std::vector<Promises::Kept> Promises::written(WriteId id) {
   CHECK(!writes_.empty() && writes_.front().id == id, "writes complete in the order they were made, once each");
   if (writes_.front().last) durable_ = std::max(durable_, *writes_.front().last);

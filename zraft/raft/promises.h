@@ -47,7 +47,7 @@ class Promises {
   // False: nothing needs to be waited for, say it now.
   [[nodiscard]] bool must_wait(Needs needs) const { return done_ < after(needs); }
   // Requires: must_wait(needs).
-  void keep(Kept kept, Needs needs) { kept_.push_back({after(needs), std::move(kept)}); }
+  void keep(Kept kept, Needs needs);
   // The promises that became true, in the order they were made. A completion out of order is a bug of the caller.
   [[nodiscard]] std::vector<Kept> written(WriteId id);
   // Promises of an older term bind nobody any more.

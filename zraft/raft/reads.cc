@@ -17,16 +17,16 @@ Round Reads::begin_round(Index commit) {
 std::vector<Reads::Batch> Reads::confirmed(Round up_to) {
   std::vector<Batch> out;
   while (!rounds_.empty() && rounds_.front().round <= up_to) {
-    size_ -= rounds_.front().ids.size();
+    size_ -= rounds_.front().readers.size();
     out.push_back(std::move(rounds_.front()));
     rounds_.pop_front();
   }
   return out;
 }
 
-std::vector<RequestId> Reads::take_all() {
-  std::vector<RequestId> out;
-  for (const Batch& batch : rounds_) out.insert(out.end(), batch.ids.begin(), batch.ids.end());
+std::vector<Reads::Reader> Reads::take_all() {
+  std::vector<Reader> out;
+  for (const Batch& batch : rounds_) out.insert(out.end(), batch.readers.begin(), batch.readers.end());
   out.insert(out.end(), waiting_.begin(), waiting_.end());
   rounds_.clear();
   waiting_.clear();

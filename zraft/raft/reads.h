@@ -14,13 +14,18 @@ namespace zraft::raft {
 
 class Reads {
  public:
+  // A read of this member, or all those of a follower that asked.
+  struct Reader {
+    NodeId follower;            // 0: this member
+    std::uint64_t number = 0;   // the request's id, or the follower's attempt
+  };
   struct Batch {
     Round round;
     Index index;  // the commit index when the round began
-    std::vector<RequestId> ids;
+    std::vector<Reader> readers;
   };
 
-  void add(RequestId id) { waiting_.push_back(id); }
+  void add(Reader reader) { waiting_.push_back(reader); }
   [[nodiscard]] bool is_round_wanted() const { return !waiting_.empty(); }
   // All waiting reads go into a new round.
   Round begin_round(Index commit);
@@ -28,12 +33,12 @@ class Reads {
   [[nodiscard]] Round newest() const { return newest_; }
   [[nodiscard]] std::vector<Batch> confirmed(Round up_to);
   // Leadership is lost: every read that still waits.
-  [[nodiscard]] std::vector<RequestId> take_all();
+  [[nodiscard]] std::vector<Reader> take_all();
   [[nodiscard]] std::size_t size() const { return size_ + waiting_.size(); }
 
  private:
   Round newest_;
-  std::vector<RequestId> waiting_;
+  std::vector<Reader> waiting_;
   std::deque<Batch> rounds_;
   std::size_t size_ = 0;
 };

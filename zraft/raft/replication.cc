@@ -21,7 +21,13 @@ void Core::become(BecomeLeader) {
                  .heartbeat_due = now_ + config_.heartbeat_interval,
                  .heartbeat_wanted = false,
                  .began = now_,
-                 .time_at_begin = log_.last_time()};
+                 .time_at_begin = log_.last_time(),
+                 .settled_membership = {},
+                 .change = std::nullopt,
+                 .handover = std::nullopt,
+                 .catching_up = {},
+                 .handover_pause = now_ + config_.election_timeout * 4,
+                 .lease_is_void = false};
   Leader& role = std::get<Leader>(role_);
   role.progresses.follow(membership(), config_.self, last, now_);
   tell(Event::Kind::leads, {}, log_.last());
@@ -67,6 +73,9 @@ void Core::on(Leader& role, const Tick&) {
     role.heartbeat_due = now_ + config_.heartbeat_interval;
     role.heartbeat_wanted = true;
   }
+  drive_membership(role);
+  drive_handover(role);
+  prefer_by_priority(role);
 }
 
 // Regularly and for a round of reads. The rounds do not move the regular one: the checks of on(Tick) come with it.
@@ -74,7 +83,8 @@ void Core::heartbeat(Leader& role) {
   role.heartbeat_wanted = false;
   for (const Progress& progress : role.progresses) {
     // Never more than this member is known to hold (P26).
-    send(progress.id(), Heartbeat{.commit = std::min(progress.match(), commit_), .round = role.reads.newest()});
+    send(progress.id(),
+         Heartbeat{.commit = std::min(progress.match(), commit_), .round = role.reads.newest(), .sent = now_});
   }
 }
 
@@ -115,27 +125,21 @@ void Core::advance_commit(Leader& role) {
   if (role.term_start <= agreed) commit_to(agreed);
 }
 
-void Core::settle_reads(Leader& role) {
-  const Round confirmed = quorum_value(membership(), [&](NodeId id) {
-    if (id == config_.self) return role.reads.newest();
-    const Progress* progress = role.progresses.find(id);
-    return progress == nullptr ? Round{} : progress->acknowledged();
-  });
-  for (const Reads::Batch& batch : role.reads.confirmed(confirmed)) {
-    for (const RequestId id : batch.ids) out_.answers.emplace_back(ReadReady{id, batch.index});
-  }
-}
-
 void Core::on(Leader& role, const Message& message, const Appended& body) {
   Progress* progress = role.progresses.find(message.from);
   // A match past the end of the log was never sent by this leader: it proves nothing.
   if (progress == nullptr || log_.last().index < body.match) return;
   progress->on_heard(now_);
   const bool was_probing = progress->state() == Progress::State::probe;
-  if (progress->on_appended(body.match)) advance_commit(role);
-  if (was_probing) {
-    tell(Event::Kind::replicates, message.from, {*log_.term_at(progress->match()), progress->match()});
+  const bool rose = progress->on_appended(body.match);
+  const Index match = progress->match();
+  if (rose) {
+    // From here on `progress` may be gone: a membership that is adopted has progresses of its own.
+    advance_commit(role);
+    drive_membership(role);
+    drive_handover(role);
   }
+  if (was_probing) tell(Event::Kind::replicates, message.from, {*log_.term_at(match), match});
 }
 
 void Core::on(Leader& role, const Message& message, const AppendRejected& body) {
@@ -152,7 +156,7 @@ void Core::on(Leader& role, const Message& message, const HeartbeatReply& body) 
   // A round that has not begun was never asked for by this leader: it proves nothing.
   if (progress == nullptr || role.reads.newest() < body.round) return;
   progress->on_heard(now_);
-  progress->on_round(body.round);
+  progress->on_round(body.round, std::min(body.sent, now_));
   // P32: it lives, yet has not acknowledged everything. If something was lost, this message finds out; if it is only
   // slow, it does no harm. It has no entries, so that a member whose disk hangs gets no more than its window (W-48).
   if (progress->match() < log_.last().index) {
@@ -174,7 +178,7 @@ void Core::hear_leader(Follower& role, NodeId leader) {
     role.leader = leader;
     tell(Event::Kind::follows, leader);
   }
-  role.heard = now_;
+  leader_heard_ = now_;
   arm_election();
 }
 
@@ -248,7 +252,13 @@ void Core::on(Follower& role, const Message& message, const Heartbeat& body) {
   // The leader names no more than this log has acknowledged; if the log is shorter, it has lost something, and must
   // not pretend.
   if (body.commit <= log_.last().index) commit_to(body.commit);
-  send(message.from, HeartbeatReply{body.round});
+  send(message.from, HeartbeatReply{body.round, body.sent});
+  // An attempt that got no answer for so long is lost.
+  if (role.attempt && now_ - role.asked_at >= config_.election_timeout / 2) {
+    role.reads.insert(role.reads.begin(), role.asked.begin(), role.asked.end());
+    role.asked.clear();
+    role.attempt.reset();
+  }
 }
 
 // Answers to a leadership that is over, or a sign of a later term that `admit` has dealt with.

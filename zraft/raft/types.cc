@@ -63,7 +63,21 @@ Result<> Membership::valid() const {
     return fail(Code::bad_request, "membership: " + std::string(*twice) + " stands twice");
   }
   if (auto ok = check_ids(voters, *this, "voters"); !ok) return ok;
-  return check_ids(outgoing, *this, "outgoing voters");
+  if (auto ok = check_ids(outgoing, *this, "outgoing voters"); !ok) return ok;
+  if (auto ok = check_ids(promoting, *this, "those to be promoted"); !ok) return ok;
+  if (auto ok = check_ids(leaving, *this, "those that leave"); !ok) return ok;
+  if (std::ranges::any_of(promoting, [this](NodeId id) { return is_voter(id); })) {
+    return fail(Code::bad_request, "membership: one that is to be promoted votes already");
+  }
+  for (const NodeId id : leaving) {
+    if (!std::ranges::binary_search(outgoing, id) || std::ranges::binary_search(voters, id)) {
+      return fail(Code::bad_request, "membership: one that leaves is not an outgoing voter");
+    }
+  }
+  if (std::ranges::none_of(voters, [this](NodeId id) { return find(id)->priority > 0; })) {
+    return fail(Code::bad_request, "membership: no voter has a priority above 0: nobody could lead");
+  }
+  return {};
 }
 
 Membership membership_of(std::vector<Member> members) {
@@ -74,27 +88,55 @@ Membership membership_of(std::vector<Member> members) {
   return result;
 }
 
+Membership first_step(const Membership& from, Membership to) {
+  if (from.voters == to.voters) return to;
+  to.outgoing = from.voters;
+  for (const NodeId id : from.voters) {
+    if (to.find(id) != nullptr) continue;
+    const Member& member = *from.find(id);
+    to.members.insert(std::ranges::lower_bound(to.members, id, {}, &Member::id), member);
+    to.leaving.push_back(id);
+  }
+  // Who votes still in the old majority is no learner yet.
+  std::erase_if(to.promoting, [&](NodeId id) { return to.is_voter(id); });
+  return to;
+}
+
+Membership last_step(const Membership& joint) {
+  Membership to = joint;
+  std::erase_if(to.members, [&](const Member& member) { return std::ranges::binary_search(joint.leaving, member.id); });
+  to.outgoing.clear();
+  to.leaving.clear();
+  return to;
+}
+
 void encode(const Membership& membership, Bytes& out) {
   Encoder to(out);
   to.u32(static_cast<std::uint32_t>(membership.members.size()));
   for (const Member& member : membership.members) {
     to.u64(member.id.value);
     to.bytes(member.peer);
+    to.u32(member.priority);
   }
   encode_ids(membership.voters, to);
   encode_ids(membership.outgoing, to);
+  encode_ids(membership.promoting, to);
+  encode_ids(membership.leaving, to);
 }
 
 Result<Membership> decode_membership(BytesView bytes) {
   Decoder from(bytes);
   Membership membership;
-  membership.members.resize(from.count(12));
+  membership.members.resize(from.count(16));
   for (Member& member : membership.members) {
     member.id.value = from.u64();
     member.peer = from.bytes();
+    member.priority = from.u32();
   }
   membership.voters = decode_ids(from);
   membership.outgoing = decode_ids(from);
+  membership.promoting = decode_ids(from);
+  membership.leaving = decode_ids(from);
   if (!from.ok()) return fail(Code::corrupt, "membership: the bytes are not of its format");
   if (auto ok = membership.valid(); !ok) return fail(Code::corrupt, ok.error().text);
   return membership;

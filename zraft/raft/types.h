@@ -59,21 +59,27 @@ struct HardState {
   friend bool operator==(const HardState&, const HardState&) = default;
 };
 
-// A member: its id, and where it is found: "name@host:port". Names are for people, ids for the protocol.
+// A member: its id, and where it is found: "name@host:port". Names are for people, ids for the protocol. Of two voters
+// that could lead, the one with the higher priority is to; one with priority 0 never stands by itself.
 struct Member {
   NodeId id;
   std::string peer;
+  std::uint32_t priority = 1;
   friend bool operator==(const Member&, const Member&) = default;
 };
 
 // Who is in the group. A majority of `voters` decides and, while `outgoing` is not empty (joint consensus, thesis
 // 4.3), a majority of `outgoing` as well. A member in neither list is a learner: replicated to, never counted (P54).
-// Laws: members are sorted by id, no id and no peer twice; voters and outgoing are sorted and name only members;
-// voters is not empty.
+// A learner in `promoting` becomes a voter as soon as it has caught up. Whoever is in `leaving` is no member any more
+// once the joint membership is left; an outgoing voter that is not becomes a learner.
+// Laws: members are sorted by id, no id and no peer twice; the lists are sorted and name only members; voters is not
+// empty; promoting names learners only; leaving names outgoing voters that are not in voters.
 struct Membership {
   std::vector<Member> members;
   std::vector<NodeId> voters;
   std::vector<NodeId> outgoing;
+  std::vector<NodeId> promoting;
+  std::vector<NodeId> leaving;
 
   [[nodiscard]] bool is_joint() const { return !outgoing.empty(); }
   [[nodiscard]] bool is_voter(NodeId id) const;  // in either list
@@ -84,6 +90,12 @@ struct Membership {
 
 // A membership all of whose members vote. Sorts; does not judge (valid() does).
 [[nodiscard]] Membership membership_of(std::vector<Member> members);
+
+// How to get from one membership to another (thesis 4.3): at once if the voters stay the same, else by way of a joint
+// one, whose next step is the goal. Requires: `from` is not joint, nor is `to`; both are valid.
+[[nodiscard]] Membership first_step(const Membership& from, Membership to);
+// Requires: joint.is_joint().
+[[nodiscard]] Membership last_step(const Membership& joint);
 
 void encode(const Membership& membership, Bytes& out);
 [[nodiscard]] Result<Membership> decode_membership(BytesView bytes);

@@ -66,10 +66,10 @@ void BatchBuilder::truncate(raft::GroupId group, raft::Index from) {
   item(ItemKind::truncate, group, payload);
 }
 
-void BatchBuilder::entry(const raft::Record& record) {
-  if (!run_ || run_->group != record.group()) {
-    const std::size_t length_at = begin(ItemKind::entries, record.group());
-    run_ = OpenRun{record.group(), length_at};
+void BatchBuilder::entry(raft::GroupId group, const raft::Record& record) {
+  if (!run_ || run_->group != group) {
+    const std::size_t length_at = begin(ItemKind::entries, group);
+    run_ = OpenRun{group, length_at};
     run_length_ = 0;
   }
   parts_.push_back({.offset = 0, .length = 0, .owner = record.owner(), .record = record.bytes()});

@@ -17,7 +17,7 @@ class BatchBuilder {
  public:
   void hard_state(raft::GroupId group, const raft::HardState& state);
   void truncate(raft::GroupId group, raft::Index from);
-  void entry(const raft::Record& record);
+  void entry(raft::GroupId group, const raft::Record& record);
   void group_start(raft::GroupId group, const raft::SnapshotMeta& base);
   void group_end(raft::GroupId group);
   void carry(raft::GroupId group, const CarryItem& item);

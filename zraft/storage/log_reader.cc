@@ -119,6 +119,10 @@ Result<> LogReader::apply(raft::GroupId group, const EntriesItem& item) {
     if (!entries.empty() && record.term() < entries.back().term()) {
       return fail(Code::corrupt, name(group) + ": the term falls at index " + std::to_string(record.index().value));
     }
+    if (!entries.empty() && record.group() != entries.back().group()) {
+      return fail(Code::corrupt, name(group) + ": a record of another group at index " +
+                                     std::to_string(record.index().value));
+    }
     if (record.type() == raft::EntryType::membership) {
       if (auto membership = raft::decode_membership(record.payload()); !membership) return fail(membership);
     }

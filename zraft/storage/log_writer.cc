@@ -113,7 +113,7 @@ bool LogWriter::place(Batch& batch, Unit& unit) {
   auto& entries = unit.write.entries;
   for (; unit.placed < entries.size(); ++unit.placed) {
     if (!fits(entry_cost(entries[unit.placed]))) return false;
-    place_entry(batch, entries[unit.placed]);
+    place_entry(batch, unit.group, entries[unit.placed]);
     batch.durable = batch.durable || unit.durable;
   }
   return true;
@@ -149,14 +149,14 @@ void LogWriter::place_head(Batch& batch, Unit& unit) {
     batch.items.truncate(unit.group, *unit.write.truncate_from);
   }
   if (unit.kind != Kind::start) return;
-  for (const raft::Record& record : unit.write.entries) place_entry(batch, record);
+  for (const raft::Record& record : unit.write.entries) place_entry(batch, unit.group, record);
   unit.placed = unit.write.entries.size();
 }
 
-void LogWriter::place_entry(Batch& batch, const raft::Record& record) {
+void LogWriter::place_entry(Batch& batch, raft::GroupId group, const raft::Record& record) {
   CHECK(record.is_intact(), "the memory of an entry has changed since it entered the cluster");
-  must(ledger_.append(record.group(), current_.number, record.index()));
-  batch.items.entry(record);
+  must(ledger_.append(group, current_.number, record.index()));
+  batch.items.entry(group, record);
   batch.is_begun = true;
 }
 

@@ -70,7 +70,7 @@ class LogWriter {
   void fill(Batch& batch);
   bool place(Batch& batch, Unit& unit);
   void place_head(Batch& batch, Unit& unit);
-  void place_entry(Batch& batch, const raft::Record& record);
+  void place_entry(Batch& batch, raft::GroupId group, const raft::Record& record);
   void issue(Batch batch);
   void on_written(Result<> written, std::vector<Unit> units, bool durable, bool frees);
   void next_segment();

@@ -4,6 +4,9 @@
 // written. One durable write is under way at a time; what all groups want written meanwhile goes into the next one
 // together, which is group commit. After a failed write or sync nothing is acknowledged any more (decision 11).
 //
+// What is called a group here is the log of one peer: the caller names it by a number of its own, so that two peers of
+// one group can share a log.
+//
 // The road not taken: a log file a group. It makes every durable write of every group a sync of its own, and a
 // thousand idle groups a thousand open files.
 #pragma once

@@ -46,12 +46,11 @@ Result<raft::SnapshotMeta> decode_base(Decoder& from) {
   return base;
 }
 
-Result<ItemBody> decode_entries(raft::GroupId group, const std::shared_ptr<const void>& owner, BytesView payload) {
+Result<ItemBody> decode_entries(const std::shared_ptr<const void>& owner, BytesView payload) {
   EntriesItem item;
   while (!payload.empty()) {
     auto record = raft::Record::parse(owner, payload);
     if (!record) return fail(record);
-    if (record->group() != group) return fail(Code::corrupt, "a record of another group than its item");
     payload.remove_prefix(record->size());
     item.records.push_back(std::move(*record));
   }
@@ -59,9 +58,9 @@ Result<ItemBody> decode_entries(raft::GroupId group, const std::shared_ptr<const
   return item;
 }
 
-Result<ItemBody> decode_body(ItemKind kind, raft::GroupId group, const std::shared_ptr<const void>& owner,
+Result<ItemBody> decode_body(ItemKind kind, const std::shared_ptr<const void>& owner,
                              BytesView payload) {
-  if (kind == ItemKind::entries) return decode_entries(group, owner, payload);
+  if (kind == ItemKind::entries) return decode_entries(owner, payload);
   Decoder from(payload);
   ItemBody body = GroupEndItem{};
   Result<raft::SnapshotMeta> base;
@@ -187,7 +186,7 @@ Result<std::vector<Item>> decode_items(const std::shared_ptr<const void>& owner,
     const BytesView payload = from.raw(length);
     if (from.failed()) return fail(Code::corrupt, "an item that is cut short");
     if (zeros != BytesView("\0\0\0", 3)) return fail(Code::corrupt, "an item with bytes that mean nothing");
-    auto item = decode_body(kind, group, owner, payload);
+    auto item = decode_body(kind, owner, payload);
     if (!item) return fail(item);
     items.push_back({group, std::move(*item)});
   }
