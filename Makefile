@@ -20,10 +20,11 @@ help:
 	@echo "make clean   removes build/"
 
 # The demo needs no test library, so a first configuration leaves the tests out; an existing one stays as it is.
+# zraft_c is built too, so that what was built can be installed.
 demo:
 	@tools/install_deps.sh build
 	@test -f build/release/CMakeCache.txt || cmake --preset release -DZRAFT_TESTS=OFF >/dev/null
-	@cmake --build --preset release -j $(JOBS) --target zraftd zraft-cli
+	@cmake --build --preset release -j $(JOBS) --target zraftd zraft-cli zraft_c
 	@ONCE=$(ONCE) tools/demo.sh
 
 build:

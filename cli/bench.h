@@ -9,5 +9,7 @@
 namespace zraft::cli {
 
 [[nodiscard]] Outcome run_bench(const Command& command, const Bench& bench);
+// Of the operations `sessions` and `watch`: see bench_sessions.cc.
+[[nodiscard]] Outcome run_bench_sessions(const Command& command, const Bench& bench);
 
 }  // namespace zraft::cli

@@ -18,7 +18,8 @@ constexpr const char* about =
 constexpr const char* statuses =
     "Exit status: 0 done; 1 there is no such key, or a cas found another value; 2 the command line cannot be;\n"
     "3 nobody could be asked in time, nothing was changed; 4 the answer was lost, it may or may not have been done;\n"
-    "5 refused, nothing was changed. Words that begin with a dash come after `--`: zraft put -- KEY -VALUE";
+    "5 refused, nothing was changed; 6 of what was looked at something is damaged. Words that begin with a dash come\n"
+    "after `--`: zraft put -- KEY -VALUE";
 
 constexpr double timeout_max = 86'400;
 
@@ -34,14 +35,31 @@ struct Words {
   std::vector<std::string> old_peers;
   std::vector<std::string> new_peers;
   bool is_learner = false;
+  Recover recover;
+  bool is_dry_run = false;  // of recover the default, said aloud
+  Inspect inspect;
+  bool is_take = false;
+  Backup backup;  // and of restore
   std::string backend = "memory";
   bool is_stale = false;
+  double staleness_max = 0;
   bool is_absent = false;
   std::uint64_t limit = 0;
   Bench bench;
   double seconds = 10;
   std::string op = "put";
+  bool is_prefix = false;
+  bool is_once = false;
+  double session_timeout = 10;
+  double wait = 0;
+  std::vector<std::string> command;
 };
+
+net::ReadChoice reading_of(const Words& words) {
+  if (words.is_stale) return net::Consistency::stale;
+  if (words.staleness_max == 0) return {};
+  return net::ReadChoice::within(Duration::milliseconds(static_cast<std::int64_t>(words.staleness_max * 1000)));
+}
 
 class Grammar {
  public:
@@ -53,7 +71,12 @@ class Grammar {
     add_common();
     add_keys();
     add_groups();
+    add_recover();
+    add_inspect();
+    add_backup();
+    add_restore();
     add_bench();
+    add_sessions();
   }
 
   // Throws what CLI11 throws.
@@ -63,9 +86,29 @@ class Grammar {
   }
   [[nodiscard]] CLI::App& app() { return app_; }
   [[nodiscard]] Words& words() { return words_; }
+  // What was said as far as it goes: the program, a command, or the command of a command.
+  [[nodiscard]] const CLI::App& innermost() const {
+    const CLI::App* at = &app_;
+    while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+    return *at;
+  }
   [[nodiscard]] std::string chosen() const { return app_.get_subcommands().front()->get_name(); }
+  // A command that has commands of its own, and none of them was said.
+  [[nodiscard]] bool has_to_go_on() const { return !commands_of(innermost()).empty(); }
+  [[nodiscard]] std::string how_to_go_on() const {
+    std::string names;
+    for (const CLI::App* command : commands_of(innermost())) {
+      names += (names.empty() ? "" : " or ") + command->get_name();
+    }
+    return innermost().get_name() + " is followed by " + names;
+  }
+  [[nodiscard]] bool is_group_named() const { return app_.get_option("--group")->count() > 0; }
 
  private:
+  static std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+    return app.get_subcommands([](const CLI::App*) { return true; });
+  }
+
   void add_common() {
     app_.add_option("--hosts", words_.hosts, "Nodes to begin with; one that lives is enough.")
         ->type_name("HOST:PORT,...")
@@ -110,6 +153,9 @@ class Grammar {
 
   void add_stale(CLI::App* command) {
     command->add_flag("--stale", words_.is_stale, "Take what the asked node has, which may be old.");
+    auto* bound = command->add_option("--max-staleness", words_.staleness_max,
+                                      "Take what any node has that is no older than this.");
+    bound->type_name("SECONDS")->check(CLI::Range(0.001, timeout_max))->excludes("--stale");
   }
 
   void add_groups() {
@@ -153,6 +199,69 @@ class Grammar {
     destroy->add_option("PEER", words_.peers, "NAME@HOST:PORT")->expected(0, 1);
   }
 
+  void add_recover() {
+    auto* recover = on_group("recover", "Offline: makes one copy of a group that lost its majority the whole group.");
+    recover->add_option("--data", words_.recover.data, "Data directory of a stopped zraftd; may be said repeatedly.")
+        ->type_name("DIR")
+        ->required()
+        ->allow_extra_args(false);
+    recover->add_option("--log-dir", words_.recover.log_dirs, "Its log_dir, if it has one; one for each --data.")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+    recover->add_option("--snapshot-dir", words_.recover.snapshot_dirs,
+                        "Its snapshot_dir, if it has one; one for each --data.")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+    recover->add_option("--peer", words_.recover.peer, "The copy to go on with. Without it: the newest.")
+        ->type_name("NAME@HOST:PORT");
+    auto* apply = recover->add_flag("--apply", words_.recover.applies, "Do it. Without it nothing is changed.");
+    recover->add_flag("--dry-run", words_.is_dry_run, "Change nothing: so it is without --apply.")->excludes(apply);
+  }
+
+  void add_inspect() {
+    auto* log = app_.add_subcommand("log", "Offline: looks at the log of a stopped zraftd, and changes nothing.");
+    log->require_subcommand(1);
+    add_look(log, "dump", "Shows segments, groups and entries; with --group, of one group.", Inspect::What::log_dump);
+    add_look(log, "verify", "Reads all of it; exit status 6 if it is damaged.", Inspect::What::log_verify);
+    auto* snapshot = app_.add_subcommand("snapshot", "Has one written; looks, offline, at those of a stopped zraftd.");
+    snapshot->require_subcommand(1);
+    auto* take = snapshot->add_subcommand("take", "Has all members of the group, or PEER alone, write one now.");
+    take->add_option("GROUP", words_.key, "Its name.")->required();
+    take->add_option("PEER", words_.peers, "NAME@HOST:PORT")->expected(0, 1);
+    take->callback([this] { words_.is_take = true; });
+    add_look(snapshot, "ls", "Offline: lists them.", Inspect::What::snapshot_ls);
+    add_look(snapshot, "verify", "Offline: reads all of them; exit status 6 if one is damaged.",
+             Inspect::What::snapshot_verify);
+  }
+
+  void add_look(CLI::App* parent, const std::string& name, const std::string& about_it, Inspect::What what) {
+    auto* look = parent->add_subcommand(name, about_it);
+    look->add_option("DIR", words_.inspect.data, "Its data directory.")->required();
+    const bool is_log = what == Inspect::What::log_dump || what == Inspect::What::log_verify;
+    look->add_option(is_log ? "--log-dir" : "--snapshot-dir", words_.inspect.apart,
+                     is_log ? "Its log_dir, if it has one." : "Its snapshot_dir, if it has one.")
+        ->type_name("DIR");
+    look->callback([this, what] { words_.inspect.what = what; });
+  }
+
+  void add_backup() {
+    auto* backup =
+        on_group("backup", "Writes the group's state, as it is now, to one file; with `inspect` as GROUP: reads FILE.");
+    backup->add_option("FILE", words_.backup.file, "It must not be there yet.")->required();
+    backup->add_option("--rate", words_.backup.bytes_per_second, "Fetch no more than so many; 0: as fast as it goes.")
+        ->type_name("BYTES/s");
+  }
+
+  void add_restore() {
+    auto* restore = app_.add_subcommand(
+        "restore", "Makes a new group out of a backup, with a member on each of the named nodes; --group names it.");
+    restore->add_option("FILE", words_.backup.file, "What `zraft backup` wrote.")->required();
+    restore->add_option("PEER", words_.peers, "NAME@HOST:PORT of each node; the first is sent the state.")->required();
+    restore->add_option("--rate", words_.backup.bytes_per_second, "Send no more than so many; 0: as fast as it goes.")
+        ->type_name("BYTES/s");
+    restore->add_flag("--dry-run", words_.is_dry_run, "Read all of the file, ask the nodes, and change nothing.");
+  }
+
   void add_bench() {
     auto* bench =
         app_.add_subcommand("bench", "Measures: each client sends its next request when the last is answered.");
@@ -172,8 +281,36 @@ class Grammar {
     bench->add_option("--seconds", words_.seconds, "How long.")
         ->check(CLI::Range(0.1, timeout_max))
         ->capture_default_str();
-    bench->add_option("--op", words_.op, "What they do; mixed: one put in ten.")
-        ->check(CLI::IsMember({"put", "get", "mixed"}))
+    bench->add_option("--op", words_.op, "What they do; mixed: one put in ten; sessions: only live; watch: one key.")
+        ->check(CLI::IsMember({"put", "get", "mixed", "sessions", "watch"}))
+        ->capture_default_str();
+  }
+
+  void add_sessions() {
+    auto* watch = app_.add_subcommand("watch", "Prints each change of a key, as it happens.");
+    watch->add_option("KEY", words_.key, "The key, or with --prefix what keys begin with.")->required();
+    watch->add_flag("--prefix", words_.is_prefix, "Of all keys that begin with KEY.");
+    watch->add_flag("--once", words_.is_once, "End after the first change.");
+    auto* session = app_.add_subcommand("session", "Opens a session and does in it what stdin says, until that ends.");
+    add_session_timeout(session);
+    auto* lock = app_.add_subcommand("lock", "Runs a command while no other runs one under that name.");
+    lock->add_option("NAME", words_.key, "The lock's.")->required();
+    lock->add_option("COMMAND", words_.command, "What to run, after --; it has ZRAFT_LOCK and ZRAFT_TOKEN.")
+        ->required();
+    lock->add_option("--wait", words_.wait, "Give up if it takes longer; 0: never.")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.0, timeout_max));
+    add_session_timeout(lock);
+    auto* elect = app_.add_subcommand("elect", "Stands for an office, says when it is had, and holds it until ended.");
+    elect->add_option("NAME", words_.key, "The office's.")->required();
+    elect->add_option("VALUE", words_.values, "What whoever looks is to see.")->required()->expected(1);
+    add_session_timeout(elect);
+  }
+
+  void add_session_timeout(CLI::App* command) {
+    command->add_option("--session-timeout", words_.session_timeout, "What it owns goes, if it is not heard so long.")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.2, timeout_max))
         ->capture_default_str();
   }
 
@@ -206,18 +343,39 @@ bool is_about_members(const std::string& name) {
          name == "set-members";
 }
 
+// `zraft backup inspect FILE`.
+bool is_inspection(const std::string& name, const Words& words) { return name == "backup" && words.key == "inspect"; }
+
+Bench::Op op_of(const std::string& word) {
+  if (word == "get") return Bench::Op::get;
+  if (word == "mixed") return Bench::Op::mixed;
+  if (word == "sessions") return Bench::Op::sessions;
+  return word == "watch" ? Bench::Op::watch : Bench::Op::put;
+}
+
+std::optional<Action> stays(const std::string& name, const Words& words) {
+  const Duration timeout = seconds_of(words.session_timeout);
+  if (name == "watch") return Watch{words.key, words.is_prefix, words.is_once};
+  if (name == "session") return Session{timeout};
+  if (name == "elect") return Elect{words.key, words.values.back(), timeout};
+  if (name != "lock") return std::nullopt;
+  const auto wait = words.wait == 0 ? std::nullopt : std::optional(seconds_of(words.wait));
+  return Lock{words.key, words.command, timeout, wait};
+}
+
 Action action_of(const std::string& name, Words& words, Bytes (*read_stdin)()) {
+  if (auto action = stays(name, words)) return std::move(*action);
   const auto value = [&] { return words.values.back() == "-" ? read_stdin() : Bytes(words.values.back()); };
   if (name == "put") return Put{words.key, value()};
-  if (name == "get") return Get{words.key, words.is_stale};
+  if (name == "get") return Get{words.key, reading_of(words)};
   if (name == "del") return Delete{words.key};
   if (name == "cas") {
     std::optional<Bytes> expected;
     if (!words.is_absent) expected = words.values.front();
     return Compare{words.key, std::move(expected), value()};
   }
-  if (name == "scan") return Scan{words.key, words.limit, words.is_stale};
-  if (name == "count") return Count{words.key, words.is_stale};
+  if (name == "scan") return Scan{words.key, words.limit, reading_of(words)};
+  if (name == "count") return Count{words.key, reading_of(words)};
   if (name == "create") return Create{{words.key, words.peers, words.backend}};
   if (name == "status") return Status{};
   if (name == "groups") return Groups{};
@@ -225,14 +383,41 @@ Action action_of(const std::string& name, Words& words, Bytes (*read_stdin)()) {
   if (is_about_members(name)) return Change{change_of(name, words)};
   if (name == "transfer") return Transfer{words.peers.empty() ? "" : words.peers.front()};
   if (name == "destroy") return Destroy{words.peers.empty() ? "" : words.peers.front()};
+  if (words.is_take) return Take{words.peers.empty() ? "" : words.peers.front()};
+  if (name == "recover") return words.recover;
+  if (name == "log" || name == "snapshot") return words.inspect;
+  if (is_inspection(name, words)) return BackupInspect{words.backup.file};
+  if (name == "backup") return words.backup;
+  if (name == "restore") {
+    return Restore{.file = words.backup.file,
+                   .group = {.name = words.group, .peers = words.peers, .backend = {}},
+                   .bytes_per_second = words.backup.bytes_per_second,
+                   .is_dry_run = words.is_dry_run};
+  }
   words.bench.length = seconds_of(words.seconds);
-  words.bench.op = words.op == "put" ? Bench::Op::put : words.op == "get" ? Bench::Op::get : Bench::Op::mixed;
+  words.bench.op = op_of(words.op);
   return words.bench;
+}
+
+// It speaks with the hosts of its peers.
+bool is_creation(const std::string& name) { return name == "create" || name == "restore"; }
+
+std::string problem_of(const Recover& recover) {
+  if (!recover.log_dirs.empty() && recover.log_dirs.size() != recover.data.size()) {
+    return "give --log-dir as often as --data, in the same order";
+  }
+  if (!recover.snapshot_dirs.empty() && recover.snapshot_dirs.size() != recover.data.size()) {
+    return "give --snapshot-dir as often as --data, in the same order";
+  }
+  if (recover.peer.empty()) return {};
+  const auto parsed = net::parse_peer(recover.peer);
+  return parsed ? std::string() : parsed.error().text;
 }
 
 // What the grammar cannot say. Empty: all is well.
 std::string problem_of(const std::string& name, const Words& words) {
-  const bool is_key = name == "put" || name == "get" || name == "del" || name == "cas";
+  const bool is_name = name == "lock" || name == "elect" || (name == "watch" && !words.is_prefix);
+  const bool is_key = is_name || name == "put" || name == "get" || name == "del" || name == "cas";
   if (is_key && words.key.empty()) return "a key cannot be empty";
   if (name == "cas" && words.values.size() != (words.is_absent ? 1 : 2)) {
     return "cas takes KEY OLD NEW, or --absent KEY NEW";
@@ -245,7 +430,9 @@ std::string problem_of(const std::string& name, const Words& words) {
   for (const std::string& peer : words.peers) {
     if (const auto parsed = net::parse_peer(peer); !parsed) return parsed.error().text;
   }
-  if (words.hosts.empty() && (words.peers.empty() || name != "create")) {
+  if (name == "recover") return problem_of(words.recover);
+  if (name == "log" || (name == "snapshot" && !words.is_take) || is_inspection(name, words)) return {};
+  if (words.hosts.empty() && (words.peers.empty() || !is_creation(name))) {
     return "no node is named: give --hosts HOST:PORT,... or set ZRAFT_HOSTS";
   }
   for (const std::string& host : words.hosts) {
@@ -266,27 +453,28 @@ std::variant<Command, Instead> parse(std::vector<std::string> arguments, const s
   try {
     grammar.parse(std::move(arguments));
   } catch (const CLI::CallForHelp&) {
-    const auto chosen = grammar.app().get_subcommands();
-    return Instead{chosen.empty() ? grammar.app().help() : chosen.front()->help()};
+    return Instead{grammar.innermost().help()};
   } catch (const CLI::CallForVersion& version_asked) {
     return Instead{std::string(version_asked.what()) + "\n"};
   } catch (const CLI::ParseError& error) {
     const std::vector<std::string> strangers = grammar.app().remaining();
     const bool is_named = !grammar.app().get_subcommands().empty();
-    if (is_named) return refusal(error.what());
+    if (is_named) return refusal(grammar.has_to_go_on() ? grammar.how_to_go_on() : error.what());
     return refusal(strangers.empty() ? "no command is given" : "there is no command " + strangers.front());
   }
   const std::string name = grammar.chosen();
   Words& words = grammar.words();
   if (const std::string problem = problem_of(name, words); !problem.empty()) return refusal(problem);
+  if (name == "restore" && !grammar.is_group_named()) return refusal("name the new group: --group NAME");
   Command command;
   command.hosts = words.hosts;
   for (const std::string& peer : words.peers) {
-    if (name == "create" && words.hosts.empty()) command.hosts.push_back(net::parse_peer(peer)->address);
+    if (is_creation(name) && words.hosts.empty()) command.hosts.push_back(net::parse_peer(peer)->address);
   }
-  const bool is_named = name == "create" || name == "members" || name == "transfer" || name == "destroy";
+  const bool is_named = name == "create" || name == "members" || name == "transfer" || name == "destroy" ||
+                        name == "recover" || name == "backup" || words.is_take;
   command.group = is_named || is_about_members(name) ? words.key : words.group;
-  if (name == "groups") command.group.clear();  // all of them
+  if (name == "groups" || (name == "log" && !grammar.is_group_named())) command.group.clear();  // all of them
   command.timeout = seconds_of(words.timeout);
   command.format = words.output == "json" ? Format::json : Format::table;
   command.action = action_of(name, words, read_stdin);

@@ -10,8 +10,14 @@
 #include <memory>
 #include <utility>
 
+#include "cli/backup.h"
 #include "cli/bench.h"
+#include "cli/inspect.h"
+#include "cli/live.h"
 #include "cli/output.h"
+#include "cli/recover.h"
+#include "cli/restore.h"
+#include "cli/transfers.h"
 #include "zraft/client/client.h"
 
 namespace zraft::cli {
@@ -38,14 +44,14 @@ class Conversation {
     return write(machines::CompareAndPut{compare.key, compare.expected, compare.value});
   }
   Outcome operator()(const Get& get) {
-    const auto answer = ask(machines::Get{get.key}, get.is_stale);
+    const auto answer = ask(machines::Get{get.key}, get.reading);
     if (!answer) return failed(answer.error());
     if (std::holds_alternative<machines::Absent>(*answer)) return {Exit::none, in_json(get_json(get.key, nullptr)), {}};
     const auto* found = std::get_if<machines::Found>(&*answer);
     return found == nullptr ? strange() : done(found->value + "\n", get_json(get.key, found));
   }
   Outcome operator()(const Count& count) {
-    const auto answer = ask(machines::Count{count.prefix}, count.is_stale);
+    const auto answer = ask(machines::Count{count.prefix}, count.reading);
     if (!answer) return failed(answer.error());
     const auto* counted = std::get_if<machines::Counted>(&*answer);
     if (counted == nullptr) return strange();
@@ -56,7 +62,7 @@ class Conversation {
     Bytes start_after;
     for (bool more = true; more && (scan.limit == 0 || items.size() < scan.limit);) {
       const std::uint64_t left = scan.limit == 0 ? 0 : std::min<std::uint64_t>(scan.limit - items.size(), UINT32_MAX);
-      auto answer = ask(machines::Scan{scan.prefix, start_after, static_cast<std::uint32_t>(left)}, scan.is_stale);
+      auto answer = ask(machines::Scan{scan.prefix, start_after, static_cast<std::uint32_t>(left)}, scan.reading);
       if (!answer) return failed(answer.error());
       auto* page = std::get_if<machines::Page>(&*answer);
       if (page == nullptr || (page->more && page->items.empty())) return strange();
@@ -90,11 +96,7 @@ class Conversation {
     return done(members_table(leader->status, rows), members_json(leader->status, rows));
   }
   Outcome operator()(const Change& change) {
-    const auto tell = [](const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); };
-    const bool is_watched = command_.format == Format::table && ::isatty(STDERR_FILENO) == 1;
-    const auto progress = is_watched ? client::Progress(tell) : client::Progress();
-    const auto changed = client_.change_members(change.change, progress, command_.timeout);
-    if (!changed) return failed(changed.error());
+    if (const auto changed = change_members(change.change); !changed) return failed(changed.error());
     return (*this)(Members{});
   }
   Outcome operator()(const Transfer& transfer) {
@@ -109,7 +111,36 @@ class Conversation {
     const std::string where = destroy.at.empty() ? "" : " at " + destroy.at;
     return done("group " + command_.group + " is destroyed" + where + "\n", destroyed_json(command_.group, destroy.at));
   }
+  Outcome operator()(const Take& take) {
+    const std::vector<client::MemberStatus> rows = client_.status(command_.timeout);
+    std::vector<client::MemberStatus> taken;
+    for (const client::MemberStatus& row : rows) {
+      const bool is_meant = take.at.empty() ? row.status.role != "removed" : row.peer == take.at;
+      if (is_meant) taken.push_back(take_at(row));
+    }
+    if (taken.empty()) {
+      return failed({Code::not_found, take.at.empty() ? "none of the nodes has a member of the group " + command_.group
+                                                      : take.at + " is no member of the group " + command_.group});
+    }
+    Outcome outcome = done(taken_table(taken), taken_json(command_.group, taken));
+    for (const client::MemberStatus& row : taken) {
+      if (row.error.code == Code::ok) continue;
+      if (outcome.status == Exit::done) outcome.status = status_of(row.error.code);
+      outcome.problem += "zraft: " + row.peer + ": " + row.error.text + "\n";
+    }
+    return outcome;
+  }
+  // These are no conversations.
+  Outcome operator()(const Inspect&) { return strange(); }
+  Outcome operator()(const Recover&) { return strange(); }
+  Outcome operator()(const Backup&) { return strange(); }
+  Outcome operator()(const BackupInspect&) { return strange(); }
+  Outcome operator()(const Restore&) { return strange(); }
   Outcome operator()(const Bench&) { return strange(); }
+  Outcome operator()(const Watch&) { return strange(); }
+  Outcome operator()(const Session&) { return strange(); }
+  Outcome operator()(const Lock&) { return strange(); }
+  Outcome operator()(const Elect&) { return strange(); }
 
  private:
   [[nodiscard]] std::string in_json(std::string json) const {
@@ -125,6 +156,31 @@ class Conversation {
   [[nodiscard]] Outcome strange() const {
     return failed({Code::unsupported, "the group " + command_.group + " does not answer like a key-value store: its"
                                       " backend is another"});
+  }
+
+  Result<> change_members(const client::MemberChange& change) {
+    const bool is_watched = command_.format == Format::table && ::isatty(STDERR_FILENO) == 1;
+    if (!is_watched) return client_.change_members(change, nullptr, command_.timeout);
+    ProgressLines lines(stderr);
+    return client_.change_members(
+        change, [&lines](const client::Waiting& waiting) { lines.tell(waiting); }, command_.timeout);
+  }
+
+  // What that member is when it has written a snapshot, or why it has not.
+  client::MemberStatus take_at(client::MemberStatus row) {
+    if (row.error.code != Code::ok) return row;
+    const auto named = net::parse_peer(row.peer);
+    if (!named) return row;
+    net::Reply reply = client_.ask(named->address, net::SaveSnapshot{command_.group}, command_.timeout);
+    if (reply.error.code == Code::ok) {
+      reply = client_.ask(named->address, net::GetStatus{command_.group}, command_.timeout);
+    }
+    row.error = reply.error;
+    if (const auto* status = std::get_if<net::Status>(&reply.body)) {
+      const auto found = std::ranges::find(status->peers, row.status.self, &net::PeerStatus::self);
+      if (found != status->peers.end()) row.status = *found;
+    }
+    return row;
   }
 
   Outcome write(const machines::KvCommand& write) {
@@ -144,9 +200,8 @@ class Conversation {
     return done("ok\n", done_json(was_done));
   }
 
-  Result<machines::KvAnswer> ask(const machines::KvQuery& query, bool is_stale) {
-    const auto consistency = is_stale ? net::Consistency::stale : net::Consistency::linearizable;
-    const auto answer = client_.query(machines::encode(query), command_.timeout, consistency);
+  Result<machines::KvAnswer> ask(const machines::KvQuery& query, net::ReadChoice choice) {
+    const auto answer = client_.query(machines::encode(query), command_.timeout, choice);
     if (!answer) return fail(answer);
     return machines::decode_answer(*answer);
   }
@@ -169,7 +224,19 @@ Exit status_of(Code code) {
 }
 
 Outcome run(const Command& command) {
-  if (const auto* bench = std::get_if<Bench>(&command.action)) return run_bench(command, *bench);
+  if (const auto* bench = std::get_if<Bench>(&command.action)) {
+    const bool is_live = bench->op == Bench::Op::sessions || bench->op == Bench::Op::watch;
+    return is_live ? run_bench_sessions(command, *bench) : run_bench(command, *bench);
+  }
+  if (const auto* recover = std::get_if<Recover>(&command.action)) return run_recover(command, *recover);
+  if (const auto* inspect = std::get_if<Inspect>(&command.action)) return run_inspect(command, *inspect);
+  if (const auto* backup = std::get_if<Backup>(&command.action)) return run_backup(command, *backup);
+  if (const auto* file = std::get_if<BackupInspect>(&command.action)) return run_backup_inspect(command, *file);
+  if (const auto* watch = std::get_if<Watch>(&command.action)) return run_watch(command, *watch);
+  if (const auto* session = std::get_if<Session>(&command.action)) return run_session(command, *session);
+  if (const auto* lock = std::get_if<Lock>(&command.action)) return run_lock(command, *lock);
+  if (const auto* elect = std::get_if<Elect>(&command.action)) return run_elect(command, *elect);
+  if (const auto* restore = std::get_if<Restore>(&command.action)) return run_restore(command, *restore);
   auto client = Client::connect({.hosts = command.hosts, .group = command.group, .name = "zraft"});
   if (!client) return {status_of(client.error().code), {}, "zraft: " + client.error().text + "\n"};
   return std::visit(Conversation(command, **client), command.action);

@@ -1,54 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The only file that sees the JSON library.
+// See output.h.
 #include "cli/output.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 
+#include "cli/json.h"
+#include "cli/transfers.h"
+
 namespace zraft::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
-
-// RFC 4648, chapter 4.
-std::string base64(BytesView bytes) {
-  static constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t at = 0; at < bytes.size(); at += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t i = 0; i < 3; ++i) {
-      group = group << 8 | (at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0U);
-    }
-    for (std::size_t i = 0; i < 4; ++i) {
-      out += at + i <= bytes.size() ? digits[group >> (18 - 6 * i) & 63] : '=';
-    }
-  }
-  return out;
-}
-
-bool is_utf8(const Bytes& bytes) {
-  try {
-    (void)Json(bytes).dump();
-    return true;
-  } catch (const Json::type_error&) {
-    return false;
-  }
-}
-
-void set(Json& json, const std::string& name, const Bytes& bytes) {
-  if (is_utf8(bytes)) {
-    json[name] = bytes;
-  } else {
-    json[name + "_base64"] = base64(bytes);
-  }
-}
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 double milliseconds(Duration duration) { return static_cast<double>(duration.ns) / 1e6; }
@@ -93,10 +58,45 @@ std::string duty_of(const raft::Membership& membership, raft::NodeId id) {
   return has(membership.promoting) ? "catching-up" : "learner";
 }
 
+// What a copy is by its host's catalogue and by the newest membership in its own log.
+std::string kind_of(const host::GroupCopy& copy) {
+  if (!copy.problem.empty()) return "unusable";
+  if (copy.entry.is_removed) return "removed";
+  if (copy.is_empty()) return "empty";
+  return copy.membership.find(copy.entry.self) == nullptr ? "no-member" : duty_of(copy.membership, copy.entry.self);
+}
+
 std::string match_of(const net::PeerStatus& leader, raft::NodeId id) {
   if (id == leader.self) return number(leader.durable.value);
   const auto found = std::ranges::find(leader.followers, id, &net::FollowerStatus::id);
   return found == leader.followers.end() ? "" : number(found->match.value);
+}
+
+// null: nothing is on its way; and so is the time left of what stands still.
+Json progress_json(const net::SnapshotProgress& progress) {
+  if (progress.bytes_total == 0) return nullptr;
+  const auto left = seconds_left(progress);
+  return {{"index", progress.index.value},
+          {"bytes", progress.bytes},
+          {"bytes_total", progress.bytes_total},
+          {"percent", percent_of(progress)},
+          {"bytes_per_second", progress.bytes_per_second},
+          {"seconds_left", left ? Json(*left) : Json(nullptr)}};
+}
+
+Json followers_json(const net::PeerStatus& leader) {
+  Json list = Json::array();
+  for (const net::FollowerStatus& follower : leader.followers) {
+    const raft::Member* member = leader.membership.find(follower.id);
+    list.push_back({{"peer", member == nullptr ? "" : member->peer},
+                    {"id", number(follower.id.value)},
+                    {"match", follower.match.value},
+                    {"is_replicating", follower.is_replicating},
+                    {"heard_ms", follower.heard_ms},
+                    {"needs_snapshot", follower.needs_snapshot},
+                    {"sending", progress_json(follower.sending)}});
+  }
+  return list;
 }
 
 }  // namespace
@@ -127,16 +127,29 @@ std::string scan_text(const std::vector<machines::KeyValue>& items) {
 
 std::string status_table(const std::vector<client::MemberStatus>& rows) {
   std::vector<std::vector<std::string>> lines{
-      {"PEER", "GROUP", "ROLE", "TERM", "FIRST", "LAST", "COMMIT", "APPLIED", "LOG_BYTES", "PROBLEM"}};
+      {"PEER", "GROUP", "ROLE", "TERM", "FIRST", "LAST", "COMMIT", "APPLIED", "LOG_BYTES", "SNAPSHOT",
+       "SNAPSHOT_BYTES", "PROBLEM"}};
   for (const client::MemberStatus& row : rows) {
     if (row.error.code != Code::ok) {
-      lines.push_back({row.peer, "", "unreachable", "", "", "", "", "", "", problem_of(row)});
+      lines.push_back({row.peer, "", "unreachable", "", "", "", "", "", "", "", "", problem_of(row)});
       continue;
     }
     const net::PeerStatus& peer = row.status;
     lines.push_back({row.peer, peer.group, peer.role, number(peer.term.value), number(peer.first.value),
                      number(peer.last.value), number(peer.commit.value), number(peer.applied.value),
-                     number(peer.log_bytes), problem_of(row)});
+                     number(peer.log_bytes), number(peer.snapshot.value), number(peer.snapshot_bytes),
+                     problem_of(row)});
+  }
+  const std::string transfers = transfers_table(rows);
+  return table(lines) + (transfers.empty() ? "" : "\n" + transfers);
+}
+
+std::string taken_table(const std::vector<client::MemberStatus>& rows) {
+  std::vector<std::vector<std::string>> lines{{"PEER", "SNAPSHOT", "SNAPSHOT_BYTES", "PROBLEM"}};
+  for (const client::MemberStatus& row : rows) {
+    const bool is_taken = row.error.code == Code::ok;
+    lines.push_back({row.peer, is_taken ? number(row.status.snapshot.value) : "",
+                     is_taken ? number(row.status.snapshot_bytes) : "", problem_of(row)});
   }
   return table(lines);
 }
@@ -158,6 +171,37 @@ std::string members_table(const net::PeerStatus& leader, const std::vector<clien
                      match_of(leader, member.id), row == rows.end() ? "" : problem_of(*row)});
   }
   return table(lines);
+}
+
+std::string text_of(raft::Position position) {
+  return number(position.term.value) + "^" + number(position.index.value);
+}
+
+std::string recovery_table(const Recovery& recovery) {
+  std::vector<std::vector<std::string>> lines{
+      {"DIRECTORY", "PEER", "COPY", "TERM", "LAST", "SNAPSHOT", "ENTRIES", "MEMBERS_AT", "MEMBERS", "CHOSEN"}};
+  for (std::size_t at = 0; at < recovery.survey.copies.size(); ++at) {
+    const host::GroupCopy& copy = recovery.survey.copies[at];
+    std::string members;
+    for (const raft::Member& member : copy.membership.members) {
+      const std::string duty = duty_of(copy.membership, member.id);
+      members += (members.empty() ? "" : ",") + member.peer + (duty == "voter" ? "" : "(" + duty + ")");
+    }
+    lines.push_back({recovery.directories[copy.host], copy.entry.peer, kind_of(copy),
+                     number(copy.log.hard_state.term.value), text_of(copy.last()),
+                     copy.snapshot ? text_of(copy.snapshot->meta.last) : "", number(copy.log.entries.size()),
+                     number(copy.membership_index.value), members, at == recovery.chosen ? "yes" : ""});
+  }
+  return table(lines);
+}
+
+std::vector<std::string> cut_off(const Recovery& recovery) {
+  const host::GroupCopy& chosen = recovery.survey.copies.at(recovery.chosen);
+  std::vector<std::string> peers;
+  for (const raft::Member& member : chosen.membership.members) {
+    if (member.id != chosen.entry.self) peers.push_back(member.peer);
+  }
+  return peers;
 }
 
 std::string bench_table(const BenchResult& result) {
@@ -184,6 +228,7 @@ std::string get_json(const Bytes& key, const machines::Found* found) {
   if (found != nullptr) {
     set(json, "value", found->value);
     json["version"] = found->version;
+    if (found->owner != 0) json["owner"] = found->owner;
   }
   return line_of(json);
 }
@@ -195,6 +240,7 @@ std::string scan_json(const std::vector<machines::KeyValue>& items, bool more) {
     set(one, "key", item.key);
     set(one, "value", item.value);
     one["version"] = item.version;
+    if (item.owner != 0) one["owner"] = item.owner;
     list.push_back(std::move(one));
   }
   return line_of({{"more", more}, {"items", std::move(list)}});
@@ -225,7 +271,12 @@ std::string status_json(const std::vector<client::MemberStatus>& rows) {
                   {"durable", peer.durable.value},
                   {"commit", peer.commit.value},
                   {"applied", peer.applied.value},
-                  {"log_bytes", peer.log_bytes}});
+                  {"log_bytes", peer.log_bytes},
+                  {"snapshot", peer.snapshot.value},
+                  {"snapshot_bytes", peer.snapshot_bytes},
+                  {"is_saving", peer.is_saving},
+                  {"fetching", progress_json(peer.fetching)},
+                  {"followers", followers_json(peer)}});
     } else {
       one["role"] = "unreachable";
     }
@@ -233,6 +284,20 @@ std::string status_json(const std::vector<client::MemberStatus>& rows) {
     list.push_back(std::move(one));
   }
   return line_of({{"members", std::move(list)}});
+}
+
+std::string taken_json(const std::string& group, const std::vector<client::MemberStatus>& rows) {
+  Json list = Json::array();
+  for (const client::MemberStatus& row : rows) {
+    Json one{{"peer", row.peer}};
+    if (row.error.code == Code::ok) {
+      one["snapshot"] = row.status.snapshot.value;
+      one["snapshot_bytes"] = row.status.snapshot_bytes;
+    }
+    if (const std::string problem = problem_of(row); !problem.empty()) one["problem"] = problem;
+    list.push_back(std::move(one));
+  }
+  return line_of({{"group", group}, {"members", std::move(list)}});
 }
 
 std::string groups_json(const std::vector<client::MemberStatus>& rows) {
@@ -267,6 +332,51 @@ std::string leader_json(const std::string& leader) { return line_of({{"leader", 
 std::string destroyed_json(const std::string& group, const std::string& at) {
   Json json{{"destroyed", group}};
   if (!at.empty()) json["at"] = at;
+  return line_of(json);
+}
+
+std::string recovery_json(const Recovery& recovery) {
+  const host::GroupCopy& chosen = recovery.survey.copies.at(recovery.chosen);
+  Json copies = Json::array();
+  for (std::size_t at = 0; at < recovery.survey.copies.size(); ++at) {
+    const host::GroupCopy& copy = recovery.survey.copies[at];
+    Json members = Json::array();
+    for (const raft::Member& member : copy.membership.members) {
+      members.push_back(
+          {{"peer", member.peer}, {"id", number(member.id.value)}, {"member", duty_of(copy.membership, member.id)}});
+    }
+    copies.push_back({{"directory", recovery.directories[copy.host]},
+                      {"peer", copy.entry.peer},
+                      {"id", number(copy.entry.self.value)},
+                      {"group_id", number(copy.entry.group_id.value)},
+                      {"backend", copy.entry.backend},
+                      {"copy", kind_of(copy)},
+                      {"term", copy.log.hard_state.term.value},
+                      {"last_term", copy.last().term.value},
+                      {"last", copy.last().index.value},
+                      {"snapshot", copy.snapshot ? Json(copy.snapshot->meta.last.index.value) : Json(nullptr)},
+                      {"entries", copy.log.entries.size()},
+                      {"problem", copy.problem.empty() ? Json(nullptr) : Json(copy.problem)},
+                      {"members_at", copy.membership_index.value},
+                      {"members", std::move(members)},
+                      {"chosen", at == recovery.chosen}});
+  }
+  Json lost = Json::array();
+  for (const host::Loss& loss : recovery.losses) {
+    const host::GroupCopy& copy = recovery.survey.copies[loss.copy];
+    lost.push_back({{"directory", recovery.directories[copy.host]},
+                    {"peer", copy.entry.peer},
+                    {"after", loss.after.index.value},
+                    {"entries", loss.entries}});
+  }
+  Json json{{"group", chosen.entry.group},   {"applied", recovery.made.has_value()},
+            {"chosen", chosen.entry.peer},   {"copies", std::move(copies)},
+            {"lost", std::move(lost)},       {"cut_off", cut_off(recovery)},
+            {"notes", recovery.survey.story}};
+  if (recovery.made) {
+    json["group_id"] = number(recovery.made->id.value);
+    json["problems"] = recovery.made->problems;
+  }
   return line_of(json);
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What `cmake --install` lays down: the binaries, the libraries, the headers as they lie, and the package by which
-# find_package(zraft) gives zraft::host, zraft::client and the other layers.
+# find_package(zraft) gives zraft::host, zraft::client, zraft::c and the other layers.
 include(CMakePackageConfigHelpers)
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/zraft)

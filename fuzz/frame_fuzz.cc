@@ -14,7 +14,7 @@
 namespace zraft::fuzz {
 namespace {
 
-constexpr std::size_t reserve_max = std::size_t{1} << 20;  // what a reader takes for an announcement alone
+constexpr std::size_t reserve_max = (std::size_t{1} << 20) + 64;  // what a reader takes for an announcement alone
 
 struct Heard {
   Bytes frames;  // encoded again

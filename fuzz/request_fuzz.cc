@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!request) return 0;
   if (const auto* query = std::get_if<net::Query>(&request->body)) {
     const auto kind = query->consistency;
-    CHECK(net::Consistency::linearizable <= kind && kind <= net::Consistency::follower,
+    CHECK(net::Consistency::linearizable <= kind && kind <= net::Consistency::bounded,
           "a consistency is one that the host knows");
   }
   return 0;

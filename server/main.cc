@@ -14,6 +14,7 @@
 #include "server/log_lines.h"
 #include "zraft/host/embed.h"
 #include "zraft/machines/memory_kv.h"
+#include "zraft/machines/rocksdb_kv.h"
 
 namespace {
 
@@ -51,8 +52,13 @@ int run(server::Settings settings) {
   }
   settings.host.host.check_laws = ZRAFT_CHECK_LAWS;
   settings.host.catch_signals = true;
+  using Machine = Result<std::unique_ptr<node::StateMachine>>;
   const host::Backends backends{
-      {"memory", [limits = settings.kv] { return std::make_unique<machines::MemoryKv>(limits); }}};
+      {"memory", [limits = settings.kv] { return std::make_unique<machines::MemoryKv>(limits); }},
+      {"rocksdb",
+       [limits = settings.kv](const host::MachinePlace& place) -> Machine {
+         return machines::RocksKv::open(place.directory, limits);
+       }}};
   auto started = host::EmbeddedHost::start(settings.host, backends, log);
   if (!started) {
     log(host::LogLevel::error, "zraftd does not start: " + started.error().text);
@@ -84,6 +90,6 @@ int main(int argc, char** argv) {
   switch (asked.action) {
     case CommandLine::Action::check_config: print("zraftd: the settings are well\n"); return 0;
     case CommandLine::Action::print_config: print(server::to_toml(server::in_force(asked.settings))); return 0;
-    default: return run(std::move(asked.settings));
+    default: return run(server::in_force(std::move(asked.settings)));
   }
 }

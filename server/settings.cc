@@ -8,6 +8,8 @@
 #include <limits>
 #include <utility>
 
+#include "zraft/net/address.h"
+
 namespace zraft::server {
 namespace {
 
@@ -38,9 +40,31 @@ void check_sizes(const Settings& settings, std::vector<std::string>& problems) {
          "uncommitted_bytes_max is less than command_bytes_max, so such a command could never be taken on: raise it");
   expect(host.log_bytes_max >= host.uncommitted_bytes_max,
          "log_bytes_max is less than uncommitted_bytes_max: raise it, or lower the other");
+  expect(host.log_bytes_max < host.uncommitted_bytes_max ||
+             host.log_bytes_max >= host.snapshots.bytes + host.log_bytes_retained,
+         "log_bytes_max is less than snapshot_bytes and log_bytes_retained together, so the log would be full before a "
+         "snapshot is due: raise it, or lower those");
   expect(host.link_queue_bytes_max >= host.command_bytes_max + mib,
          "link_queue_bytes_max must hold the longest command and a mebibyte besides: give " +
              std::to_string(host.command_bytes_max + mib) + " or more");
+}
+
+// Requires: one of the two is set.
+std::string listener_of_snapshots(const Settings& settings) {
+  net::Address address{.host = settings.snapshot_listener_addr, .port = settings.snapshot_listener_port};
+  if (!address.host.empty()) return net::to_text(address);
+  const auto everything = net::parse_address(settings.host.host.listen);
+  if (everything) address.host = everything->host;  // what is wrong with it is told of `listen`
+  return net::to_text(address);
+}
+
+void check_listener_of_snapshots(const Settings& settings, std::vector<std::string>& problems) {
+  const std::string& addr = settings.snapshot_listener_addr;
+  if (addr.empty()) return;
+  const bool has_a_port = net::parse_address(addr).has_value();
+  if (!has_a_port && net::parse_address(net::to_text({.host = addr, .port = settings.snapshot_listener_port}))) return;
+  problems.push_back("snapshot_listener_addr is \"" + addr +
+                     "\": give a name or an address alone; the port is snapshot_listener_port");
 }
 
 }  // namespace
@@ -83,6 +107,7 @@ std::vector<std::string> problems_of(const Settings& settings) {
   if (options.name.empty()) options.name = "any";
   if (options.listen.empty()) options.listen = "127.0.0.1:0";
   for (const Error& problem : host::problems_of(options)) problems.push_back(problem.text);
+  check_listener_of_snapshots(settings, problems);
   check_sizes(settings, problems);
   return problems;
 }
@@ -92,6 +117,9 @@ Settings in_force(Settings settings) {
   if (host.request_timeout.ns == 0) host.request_timeout = host.election_timeout * 2;
   if (settings.host.log_dir.empty()) settings.host.log_dir = settings.host.data_dir;
   if (settings.host.snapshot_dir.empty()) settings.host.snapshot_dir = settings.host.data_dir;
+  if (!settings.snapshot_listener_addr.empty() || settings.snapshot_listener_port != 0) {
+    host.snapshot_listen = listener_of_snapshots(settings);
+  }
   return settings;
 }
 

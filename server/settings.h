@@ -20,6 +20,9 @@ struct Settings {
   Settings();
   host::EmbedOptions host;
   machines::KvLimits kv;
+  // The two are one address, of EmbedOptions::host.snapshot_listen: in_force() puts it there.
+  std::string snapshot_listener_addr;        // without a port; empty: the host of `listen`
+  std::uint16_t snapshot_listener_port = 0;  // and no address: snapshots are fetched at `listen`
   host::LogLevel log_level = host::LogLevel::info;
   LogFormat log_format = LogFormat::text;
 };

@@ -3,6 +3,7 @@
 // The settings, one after the other: name, what it takes, its words, and where it is kept. A line of its words is a
 // line of the file, so it is short.
 #include <charconv>
+#include <type_traits>
 #include <utility>
 
 #include "server/settings.h"
@@ -11,6 +12,7 @@ namespace zraft::server {
 namespace {
 
 constexpr std::int64_t milliseconds_max = 3'600'000;
+constexpr std::int64_t entries_max = 1'000'000'000'000;
 
 struct Words {
   std::string_view name;
@@ -123,6 +125,21 @@ Setting bytes(const Words& words, Place at) {
   return made;
 }
 
+// A number of which 0 means something as well.
+template <class Place>
+Setting whole(const Words& words, std::int64_t most, Place at) {
+  Setting made = setting(words, Setting::Kind::number);
+  made.set = [most, at](Settings& settings, std::string_view value) -> Result<> {
+    const auto number = parse_number(value, 0, most);
+    if (!number) return fail(number);
+    using Number = std::remove_reference_t<decltype(at(settings))>;
+    at(settings) = static_cast<Number>(*number);
+    return {};
+  };
+  made.show = [at](Settings settings) { return std::to_string(at(settings)); };
+  return made;
+}
+
 template <class T, std::size_t n, class Place>
 Setting choice(const Words& words, const Choice<T> (&choices)[n], Place at) {
   Setting made = setting(words, Setting::Kind::text);
@@ -162,7 +179,7 @@ std::vector<Setting> who_and_where() {
             "To move it, stop the node and move the files."},
            [](Settings& s) -> auto& { return s.host.log_dir; }),
       text({"snapshot_dir", "DIR", "Directory of the snapshots. Empty: the same as data.",
-            "This version takes none; the directory is made, so that a wrong one is known today."},
+            "To move it, stop the node and move the files."},
            [](Settings& s) -> auto& { return s.host.snapshot_dir; }),
   };
 }
@@ -189,12 +206,53 @@ std::vector<Setting> times_and_log() {
   };
 }
 
+std::vector<Setting> snapshots() {
+  return {
+      whole({"max_log_count", "N", "After how many entries a member writes a snapshot, and cuts its log.",
+             "0: never by their number. Members of a group write at the same entries, so that one that\n"
+             "fetches a snapshot can go on at another member."},
+            entries_max, [](Settings& s) -> auto& { return s.host.host.snapshots.entries; }),
+      bytes({"snapshot_bytes", "BYTES", "The same by the bytes of the log since the last snapshot. 0: never by those.",
+             "The group serves meanwhile. On the disk there are two for a moment: the old one goes last."},
+            [](Settings& s) -> auto& { return s.host.host.snapshots.bytes; }),
+      bytes({"log_bytes_retained", "BYTES", "How much of the log is kept behind the newest snapshot, per group.",
+             "A member that is no further behind gets entries; one that is fetches the snapshot."},
+            [](Settings& s) -> auto& { return s.host.host.log_bytes_retained; }),
+      whole({"snapshot_backup", "N", "How many older snapshots are kept besides the newest.", "0 to 1000."}, 1000,
+            [](Settings& s) -> auto& { return s.host.host.snapshot_backups; }),
+      bytes({"snapshot_rate", "BYTES", "How fast snapshots leave this node, in bytes a second, all together.",
+             "0: as fast as it goes. They go over connections of their own, but over the same network."},
+            [](Settings& s) -> auto& { return s.host.host.snapshot_rate; }),
+      bytes({"scrub_rate", "BYTES", "How fast snapshots are read in the background and compared, in bytes a second.",
+             "All of them twice a day, so that what the disk lost is known before it is needed. 0: never.\n"
+             "It is one rate for all groups of this node: what does not fit it takes longer."},
+            [](Settings& s) -> auto& { return s.host.host.scrub_rate; }),
+      text({"snapshot_listener_addr", "HOST", "Where other nodes fetch snapshots, if that is not where they connect.",
+            "A name or an address without a port, of a network for what is large, say. Other nodes are told\n"
+            "it, so it must lead here from there; told 0.0.0.0, they take the address that they know.\n"
+            "Empty: the host of listen."},
+           [](Settings& s) -> auto& { return s.snapshot_listener_addr; }),
+      whole({"snapshot_listener_port", "PORT", "The port of it.",
+             "0: any free one if snapshot_listener_addr is set, else the port of listen, for all."},
+            65'535, [](Settings& s) -> auto& { return s.snapshot_listener_port; }),
+  };
+}
+
+std::vector<Setting> threads() {
+  return {
+      count({"shards", "N", "How many threads run groups, each with a log of its own. A group stays on one.",
+             "1 to 64. More than one serves many busy groups at once on many cores; a single group gains\n"
+             "nothing. It may be raised at any start, and not lowered below what the data has groups on."},
+            host::shards_max, [](Settings& s) -> auto& { return s.host.shards; }),
+  };
+}
+
 std::vector<Setting> limits() {
   return {
-      bytes({"key_bytes_max", "BYTES", "Longest key of the backend memory.",
+      bytes({"key_bytes_max", "BYTES", "Longest key of the backends memory and rocksdb.",
              "A write beyond it is refused (too_large)."},
             [](Settings& s) -> auto& { return s.kv.key_bytes_max; }),
-      bytes({"value_bytes_max", "BYTES", "Longest value of the backend memory.",
+      bytes({"value_bytes_max", "BYTES", "Longest value of the backends memory and rocksdb.",
              "A write beyond it is refused (too_large)."},
             [](Settings& s) -> auto& { return s.kv.value_bytes_max; }),
       bytes({"command_bytes_max", "BYTES", "Longest command of any backend. At most 64M.",
@@ -204,7 +262,7 @@ std::vector<Setting> limits() {
              "Beyond it writes are refused (busy) until the followers have caught up."},
             [](Settings& s) -> auto& { return s.host.host.uncommitted_bytes_max; }),
       bytes({"log_bytes_max", "BYTES", "How large the log of a group may grow. All of it is in memory.",
-             "Beyond it writes are refused (busy). This version never cuts the log."},
+             "Beyond it writes are refused (busy) until a snapshot is written and the log cut."},
             [](Settings& s) -> auto& { return s.host.host.log_bytes_max; }),
       count({"requests_per_link_max", "N", "How many requests of one connection may be under way.",
              "Beyond it they are refused (busy)."},
@@ -212,6 +270,12 @@ std::vector<Setting> limits() {
       bytes({"link_queue_bytes_max", "BYTES", "How much may wait for one connection to take it in.",
              "A client beyond it loses its connection; what waits for a peer is dropped and sent again."},
             [](Settings& s) -> auto& { return s.host.host.link_queue_bytes_max; }),
+      bytes({"watch_history_bytes", "BYTES", "How much of its last changes a group remembers, for watches that go on.",
+             "Of each group. A watch that was away longer is told that it may have missed something."},
+            [](Settings& s) -> auto& { return s.host.host.watch_history_bytes; }),
+      bytes({"watch_queue_bytes_max", "BYTES", "How much may wait for a connection that watches to take it in.",
+             "Beyond it the connection loses its watches, and is told so. At most half of link_queue_bytes_max."},
+            [](Settings& s) -> auto& { return s.host.host.watch_queue_bytes_max; }),
   };
 }
 
@@ -229,7 +293,7 @@ std::vector<Setting> words_to_the_operator() {
 const std::vector<Setting>& all_settings() {
   static const std::vector<Setting> all = [] {
     std::vector<Setting> gathered;
-    for (auto part : {who_and_where(), times_and_log(), limits(), words_to_the_operator()}) {
+    for (auto part : {who_and_where(), times_and_log(), snapshots(), threads(), limits(), words_to_the_operator()}) {
       for (Setting& one : part) gathered.push_back(std::move(one));
     }
     return gathered;

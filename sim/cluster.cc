@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sim/linearizability.h"
+#include "zraft/base/check.h"
 #include "zraft/base/checksum.h"
 #include "zraft/machines/memory_kv.h"
 #include "zraft/net/wire.h"
@@ -37,8 +38,12 @@ Cluster::Cluster(const Scenario& scenario, World::Narrator narrator)
   world_.set_narrator(std::move(narrator));
   for (std::size_t i = 0; i < scenario_.members + scenario_.spares; ++i) {
     const HostId id = world_.add_host("n" + std::to_string(i + 1));
-    hosts_.push_back(std::make_unique<SimHost>(world_, fabric_, ghosts_, id, scenario_.host));
+    SimHost::Options options = scenario_.host;
+    if (scenario_.has_uneven_shards) options.shards += i % 2;
+    if (scenario_.has_bulk_listeners) options.host.snapshot_listen = "n" + std::to_string(i + 1) + ":2";
+    hosts_.push_back(std::make_unique<SimHost>(world_, fabric_, ghosts_, id, std::move(options)));
     hosts_.back()->disk().set_settings({});
+    if (scenario_.sessions.clients > 0) hosts_.back()->set_session_ghosts(&session_ghosts_);
   }
   for (std::size_t i = 0; i < scenario_.groups; ++i) {
     groups_.push_back(std::make_unique<Group>());
@@ -65,7 +70,10 @@ Cluster::Cluster(const Scenario& scenario, World::Narrator narrator)
 // Hosts and clients end before the world that they are in.
 Cluster::~Cluster() {
   world_.set_onlooker({});
-  for (const auto& group : groups_) group->clients.clear();
+  for (const auto& group : groups_) {
+    group->clients.clear();
+    group->crowd.reset();
+  }
   operator_.reset();
   hosts_.clear();
 }
@@ -86,6 +94,13 @@ void Cluster::gather(Ghost& ghost, const std::string& group) {
   for (std::string& law : ghost.take_broken()) broken_.push_back(std::move(law) + " (group " + group + ")");
 }
 
+void Cluster::gather_of_crowds() {
+  for (const auto& group : groups_) {
+    if (group->crowd == nullptr) continue;
+    for (std::string& law : group->crowd->take_broken()) broken_.push_back(std::move(law) + " (" + group->name + ")");
+  }
+}
+
 bool Cluster::run_until(Duration limit, const std::function<bool()>& is_over) {
   const Instant end = world_.now() + limit;
   while (world_.now() < end) {
@@ -93,6 +108,7 @@ bool Cluster::run_until(Duration limit, const std::function<bool()>& is_over) {
     const Instant next = std::min(end, world_.now() + glance);
     while (broken_.empty() && world_.run_one(next)) {
     }
+    gather_of_crowds();
     for (std::string& refusal : nemesis_->take_refusals()) broken_.push_back("I42: " + std::move(refusal));
     if (!broken_.empty()) return false;
     world_.run_until(next);
@@ -168,6 +184,13 @@ void Cluster::add_clients(Group& group) {
         std::make_unique<KvClient>(world_, fabric_, group.history, id, options, acknowledged));
     group.clients.back()->start();
   }
+  if (scenario_.sessions.clients == 0) return;
+  SessionPlan plan = scenario_.sessions;
+  plan.client.group = options.group;
+  plan.client.hosts = options.hosts;
+  plan.watcher.group = options.group;
+  plan.watcher.hosts = options.hosts;
+  group.crowd = std::make_unique<Crowd>(world_, fabric_, group.history, session_ghosts_[group.id], *nemesis_, plan);
 }
 
 RunResult Cluster::run() {
@@ -175,6 +198,7 @@ RunResult Cluster::run() {
     const Result<> started = host->start();
     expect(started.has_value(), "creation", started ? "" : started.error().text);
   }
+  while (!std::ranges::all_of(hosts_, &SimHost::is_loaded)) CHECK(world_.run_one(patience_to_load), "nothing loads");
   if (broken_.empty()) create_groups();
   if (broken_.empty()) {
     world_.narrate({}, "the safety phase begins: " + describe(scenario_));
@@ -218,10 +242,12 @@ void Cluster::live() {
 
   std::map<const KvClient*, std::uint64_t> before;
   for (const auto& group : groups_) {
+    if (group->crowd) group->crowd->calm();
     for (const auto& client : group->clients) before[client.get()] = client->counts().done;
   }
   const bool is_served = run_until(Duration::seconds(30), [&] {
     return all_groups([&](const Group& group) {
+      if (group.crowd && !group.crowd->is_served()) return false;
       return std::all_of(group.clients.begin(), group.clients.end(),
                          [&](const auto& client) { return client->counts().done > before[client.get()] + 1; });
     });
@@ -234,12 +260,16 @@ void Cluster::live() {
   if (!broken_.empty()) return;
   for (const auto& group : groups_) {
     for (const auto& client : group->clients) client->stop();
+    if (group->crowd) group->crowd->stop();
   }
   const bool is_idle = run_until(scenario_.client.timeout + Duration::seconds(1), [this] {
     return all_groups([](const Group& group) { return group.history.under_way() == 0; });
   });
   if (broken_.empty()) expect(is_idle, "I50", "some operation does not end");
-  const bool is_alike = run_until(timeout * 10 + links_mend, [this] {
+  if (broken_.empty()) end_sessions();
+  // A snapshot has the table of sessions, too, and may leave with 4 KiB a second.
+  const Duration transfers = scenario_.sessions.clients > 0 ? Duration::seconds(20) : Duration{};
+  const bool is_alike = run_until(timeout * 10 + links_mend + transfers, [this] {
     return all_groups([this](const Group& group) { return has_converged(group); });
   });
   if (!broken_.empty()) return;
@@ -256,10 +286,30 @@ void Cluster::live() {
   const std::vector<raft::Term> calm = terms();
   run_for(timeout * 20);
   if (!broken_.empty()) return;
+  // Clients that keep their sessions alive write all the while.
+  if (scenario_.sessions.clients > 0) {
+    run_until(timeout * 10, [this] { return all_groups([this](const Group& group) { return has_converged(group); }); });
+    if (!broken_.empty()) return;
+  }
   for (const auto& group : groups_) {
     expect(calm == terms(), "I51", "nothing was wrong, and yet there was an election\n" + state_of(*group));
     expect(has_converged(*group), "I50", "the members do not stay alike\n" + state_of(*group));
   }
+}
+
+// Nothing is in the way, so the sessions of those that are gone end in time, and no other.
+void Cluster::end_sessions() {
+  if (scenario_.sessions.clients == 0) return;
+  const Duration limit = scenario_.sessions.client.session_max + Duration::seconds(4);
+  const bool is_tidy = run_until(limit, [this] {
+    return all_groups([](const Group& group) { return group.crowd->is_tidy(); });
+  });
+  if (!broken_.empty()) return;
+  for (const auto& group : groups_) {
+    expect(is_tidy, "I29", "the sessions are not those of the clients that are alive\n" + group->crowd->state());
+    group->crowd->check_end();
+  }
+  gather_of_crowds();
 }
 
 bool Cluster::all_groups(const std::function<bool(const Group&)>& claim) const {
@@ -382,6 +432,7 @@ void Cluster::count(RunResult& result) const {
       counts["operations failed"] += client->counts().failed;
       counts["operations of unknown outcome"] += client->counts().unknown;
     }
+    if (group->crowd) group->crowd->count(counts);
     const auto found = ghosts_.find(group->id);
     if (found == ghosts_.end()) continue;  // it was never created
     const Ghost& ghost = found->second;
@@ -389,10 +440,13 @@ void Cluster::count(RunResult& result) const {
     counts["terms with a leader"] += ghost.terms_led();
     counts["logs cut"] += ghost.truncations();
     counts["memberships committed"] += ghost.memberships();
+    counts["snapshots"] += ghost.snapshots();
+    counts["snapshots installed"] += ghost.installs();
   }
   for (const auto& [what, often] : nemesis_->counts()) {
     if (what != "restarts") result.faults += often;
   }
+  for (const auto& host : hosts_) counts["times that a member quiesced"] += host->quiesced();
   const NetworkCounts& net = fabric_.counts();
   result.faults += net.lost + net.repeated + net.late + net.replayed + net.corrupted + net.resets + net.refused;
   counts["frames"] = net.frames;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "sim/churn.h"
+#include "sim/crowd.h"
 #include "sim/ghost.h"
 #include "sim/history.h"
 #include "sim/kv_client.h"
@@ -50,6 +51,7 @@ class Cluster {
     raft::GroupId id;
     History history;
     std::vector<std::unique_ptr<KvClient>> clients;
+    std::unique_ptr<Crowd> crowd;  // null: nobody has sessions
   };
 
   [[nodiscard]] std::vector<std::string> first_peers() const;
@@ -64,6 +66,8 @@ class Cluster {
   void end_churn();
   void check_last_change();
   void gather(Ghost& ghost, const std::string& group);
+  void gather_of_crowds();
+  void end_sessions();
   void live();
   void check_histories();
   // The members by the newest leader's membership; empty: nobody leads, or one of them is not running.
@@ -79,6 +83,7 @@ class Cluster {
   World world_;
   Fabric fabric_;
   SimHost::Ghosts ghosts_;
+  SimHost::SessionGhosts session_ghosts_;
   std::vector<std::unique_ptr<SimHost>> hosts_;
   std::vector<std::unique_ptr<Group>> groups_;
   std::unique_ptr<Operator> operator_;

@@ -66,6 +66,7 @@ class CutCluster {
   CutResult run() {
     CutResult result;
     for (const auto& host : hosts_) expect(host->start().has_value(), "a host does not start");
+    while (!std::ranges::all_of(hosts_, &SimHost::is_loaded)) CHECK(world_.run_one(patience_to_load), "nothing loads");
     create();
     if (broken_.empty()) elect();
     if (broken_.empty()) cut(result);

@@ -28,6 +28,15 @@ const Disk::InodePtr& root() {
   return inode;
 }
 
+bool is_below(const std::string& path, const std::string& directory) {
+  return path.size() > directory.size() && path[directory.size()] == '/' && path.starts_with(directory);
+}
+
+// If the path lies below the directory `from`, it lies below `to` now.
+void move_below(std::string& path, const std::string& from, const std::string& to) {
+  if (is_below(path, from)) path = to + path.substr(from.size());
+}
+
 }  // namespace
 
 Result<> Disk::begin_call(Process process, std::uint64_t fail_ppm, const std::string& what) {
@@ -214,17 +223,50 @@ void Disk::rename(const std::string& from, const std::string& to) {
   perform(changes_.back(), names_);
 }
 
-void Disk::sync_names(const std::string& directory) {
+// Performs those changes that are kept, and gives the others. A name belongs to its directory, whatever that is
+// called: where a directory's rename is kept and an earlier change in it is not, or the other way round, the name goes
+// to where the directory is.
+template <class IsKept>
+std::vector<Disk::NameChange> Disk::perform_durably(std::vector<NameChange> changes, IsKept is_kept) {
   std::vector<NameChange> left;
-  for (NameChange& change : changes_) {
-    const bool is_here = parent_of(change.path) == directory || (change.from && parent_of(*change.from) == directory);
-    if (is_here) {
-      perform(change, durable_names_);
-    } else {
+  for (NameChange& change : changes) {
+    const bool is_directory = change.inode && change.inode->is_directory;
+    if (!is_kept(change)) {
       left.push_back(std::move(change));
+      continue;
+    }
+    for (auto earlier = left.rbegin(); earlier != left.rend(); ++earlier) {
+      if (!earlier->from || !earlier->inode->is_directory) continue;
+      move_below(change.path, earlier->path, *earlier->from);
+      if (change.from) move_below(*change.from, earlier->path, *earlier->from);
+    }
+    perform(change, durable_names_);
+    if (!change.inode) forget_below(change.path, left);
+    if (!change.from || !is_directory) continue;
+    for (NameChange& earlier : left) {
+      move_below(earlier.path, *change.from, change.path);
+      if (earlier.from) move_below(*earlier.from, *change.from, change.path);
     }
   }
-  changes_ = std::move(left);
+  return left;
+}
+
+// A directory that is gone for good takes along what was in it, and nobody will ever sync it. What was moved into it
+// from elsewhere is still to go from there.
+void Disk::forget_below(const std::string& directory, std::vector<NameChange>& changes) {
+  for (auto at = durable_names_.lower_bound(directory + "/");
+       at != durable_names_.end() && is_below(at->first, directory);) {
+    at = durable_names_.erase(at);
+  }
+  std::erase_if(changes, [&](const NameChange& change) {
+    return is_below(change.path, directory) && (!change.from || is_below(*change.from, directory));
+  });
+}
+
+void Disk::sync_names(const std::string& directory) {
+  changes_ = perform_durably(std::exchange(changes_, {}), [&](const NameChange& change) {
+    return parent_of(change.path) == directory || (change.from && parent_of(*change.from) == directory);
+  });
 }
 
 bool Disk::take_lock(const std::string& path, Process process) {
@@ -276,16 +318,12 @@ void Disk::lose_power_of(Inode& inode) {
 }
 
 void Disk::lose_power_of_names() {
-  const std::vector<NameChange> changes = std::exchange(changes_, {});
-  const std::size_t first_lost = draw_index(random_, changes.size() + 1);
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    const bool is_kept = settings_.is_journaled ? i < first_lost : random_.chance(settings_.keep_ppm);
-    if (is_kept) {
-      perform(changes[i], durable_names_);
-    } else {
-      ++counts_.lost_names;
-    }
-  }
+  const std::size_t first_lost = draw_index(random_, changes_.size() + 1);
+  std::size_t number = 0;
+  const auto lost = perform_durably(std::exchange(changes_, {}), [&](const NameChange&) {
+    return settings_.is_journaled ? number++ < first_lost : random_.chance(settings_.keep_ppm);
+  });
+  counts_.lost_names += lost.size();
   names_ = durable_names_;
   // What lay in a directory that was lost is lost with it. A parent sorts before its children.
   for (auto at = names_.begin(); at != names_.end();) {

@@ -120,6 +120,9 @@ class Disk {
   using Names = std::map<std::string, InodePtr>;
 
   [[nodiscard]] Result<> finish(std::uint64_t id, bool is_durable);
+  template <class IsKept>
+  std::vector<NameChange> perform_durably(std::vector<NameChange> changes, IsKept is_kept);
+  void forget_below(const std::string& directory, std::vector<NameChange>& changes);
   void keep_sector(Inode& inode, std::uint64_t sector);
   void lose_power_of(Inode& inode);
   void lose_power_of_names();
@@ -144,7 +147,8 @@ class Disk {
 // What one process sees of its host's disk.
 class SimFiles : public storage::Files {
  public:
-  SimFiles(Disk& disk, Process process) : disk_(disk), process_(process) {}
+  // All paths are below `root`, which is made if it is not there.
+  SimFiles(Disk& disk, Process process, const std::string& root = "");
 
   Result<std::unique_ptr<storage::File>> open(const std::string& path, storage::OpenMode mode) override;
   Result<std::vector<std::string>> list(const std::string& directory) override;
@@ -153,11 +157,17 @@ class SimFiles : public storage::Files {
   Result<> remove(const std::string& path) override;
   Result<> make_directory(const std::string& path) override;
   Result<> sync_directory(const std::string& directory) override;
+  Result<> link(const std::string& from, const std::string& to) override;
+  Result<std::shared_ptr<node::SendableFile>> open_to_send(const std::string& path) override;
+  Result<std::string> system_path(const std::string& path) override;
   Result<> lock(const std::string& path) override;
 
  private:
+  [[nodiscard]] std::string full(const std::string& path) const;
+
   Disk& disk_;
   Process process_;
+  std::string root_;  // "" or "a/b/"
 };
 
 }  // namespace zraft::sim

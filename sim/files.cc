@@ -99,10 +99,44 @@ class SimFile : public File {
   std::string path_;
 };
 
+class SimSendableFile : public node::SendableFile {
+ public:
+  SimSendableFile(Disk& disk, Process process, Disk::InodePtr inode, std::string path)
+      : disk_(disk), process_(process), inode_(std::move(inode)), path_(std::move(path)), size_(inode_->seen.size()) {}
+
+  [[nodiscard]] std::uint64_t size() const override { return size_; }
+  Result<Bytes> read(std::uint64_t offset, std::size_t length) override {
+    const Result<> begun = disk_.begin_call(process_, disk_.settings().fail_read_ppm, "read of " + path_);
+    if (!begun) return fail(begun);
+    if (offset >= inode_->seen.size()) return Bytes{};
+    return inode_->seen.substr(offset, length);
+  }
+
+ private:
+  Disk& disk_;
+  Process process_;
+  Disk::InodePtr inode_;
+  std::string path_;
+  std::uint64_t size_;
+};
+
 }  // namespace
 
+SimFiles::SimFiles(Disk& disk, Process process, const std::string& root) : disk_(disk), process_(process) {
+  const std::string path = plain(root);
+  if (path.empty()) return;
+  root_ = path + "/";
+  if (disk_.find(path)) return;
+  auto directory = std::make_shared<Disk::Inode>();
+  directory->is_directory = true;
+  disk_.link(path, std::move(directory));
+  disk_.sync_names(directory_of(path));
+}
+
+std::string SimFiles::full(const std::string& path) const { return plain(root_ + path); }
+
 Result<std::unique_ptr<File>> SimFiles::open(const std::string& given, OpenMode mode) {
-  const std::string path = plain(given);
+  const std::string path = full(given);
   if (const Result<> begun = disk_.begin_call(process_, 0, "open of " + path); !begun) return fail(begun);
   Disk::InodePtr inode = disk_.find(path);
   if (inode && inode->is_directory) return fail(Code::io, path + " is a directory");
@@ -121,7 +155,7 @@ Result<std::unique_ptr<File>> SimFiles::open(const std::string& given, OpenMode 
 }
 
 Result<std::vector<std::string>> SimFiles::list(const std::string& given) {
-  const std::string path = plain(given);
+  const std::string path = full(given);
   if (const Result<> begun = disk_.begin_call(process_, 0, "list of " + path); !begun) return fail(begun);
   const Disk::InodePtr directory = disk_.find(path);
   if (!directory || !directory->is_directory) return fail(Code::not_found, path + " is no directory");
@@ -129,22 +163,29 @@ Result<std::vector<std::string>> SimFiles::list(const std::string& given) {
 }
 
 Result<bool> SimFiles::exists(const std::string& given) {
-  const std::string path = plain(given);
+  const std::string path = full(given);
   if (const Result<> begun = disk_.begin_call(process_, 0, "look at " + path); !begun) return fail(begun);
   return disk_.find(path) != nullptr;
 }
 
 Result<> SimFiles::rename(const std::string& given_from, const std::string& given_to) {
-  const std::string from = plain(given_from);
-  const std::string to = plain(given_to);
+  const std::string from = full(given_from);
+  const std::string to = full(given_to);
   if (Result<> begun = disk_.begin_call(process_, 0, "rename of " + from); !begun) return begun;
-  if (!disk_.find(from)) return fail(Code::not_found, from + " does not exist");
+  const Disk::InodePtr inode = disk_.find(from);
+  if (!inode) return fail(Code::not_found, from + " does not exist");
+  if (const Disk::InodePtr present = disk_.find(to)) {
+    if (present == inode) return {};
+    if (present->is_directory != inode->is_directory) return fail(Code::io, to + " is of another kind than " + from);
+    if (present->is_directory && !disk_.names_in(to).empty()) return fail(Code::io, to + " is not empty");
+  }
+  if (inode->is_directory && to.starts_with(from + "/")) return fail(Code::io, to + " is inside of " + from);
   disk_.rename(from, to);
   return {};
 }
 
 Result<> SimFiles::remove(const std::string& given) {
-  const std::string path = plain(given);
+  const std::string path = full(given);
   if (Result<> begun = disk_.begin_call(process_, 0, "removal of " + path); !begun) return begun;
   const Disk::InodePtr inode = disk_.find(path);
   if (!inode) return fail(Code::not_found, path + " does not exist");
@@ -154,7 +195,7 @@ Result<> SimFiles::remove(const std::string& given) {
 }
 
 Result<> SimFiles::make_directory(const std::string& given) {
-  const std::string path = plain(given);
+  const std::string path = full(given);
   if (Result<> begun = disk_.begin_call(process_, 0, "making of " + path); !begun) return begun;
   for (std::size_t at = 0; at < path.size();) {
     at = std::min(path.find('/', at + 1), path.size());
@@ -165,12 +206,13 @@ Result<> SimFiles::make_directory(const std::string& given) {
     auto directory = std::make_shared<Disk::Inode>();
     directory->is_directory = true;
     disk_.link(prefix, std::move(directory));
+    disk_.sync_names(directory_of(prefix));
   }
   return {};
 }
 
 Result<> SimFiles::sync_directory(const std::string& given) {
-  const std::string path = plain(given);
+  const std::string path = full(given);
   if (Result<> begun = disk_.begin_call(process_, disk_.settings().fail_sync_ppm, "sync of " + path); !begun) {
     return begun;
   }
@@ -180,8 +222,36 @@ Result<> SimFiles::sync_directory(const std::string& given) {
   return {};
 }
 
+Result<> SimFiles::link(const std::string& given_from, const std::string& given_to) {
+  const std::string from = full(given_from);
+  const std::string to = full(given_to);
+  if (Result<> begun = disk_.begin_call(process_, 0, "link of " + from); !begun) return begun;
+  Disk::InodePtr inode = disk_.find(from);
+  if (!inode) return fail(Code::not_found, from + " does not exist");
+  if (inode->is_directory) return fail(Code::io, from + " is a directory");
+  if (disk_.find(to)) return fail(Code::already_present, to + " is there already");
+  const Disk::InodePtr directory = disk_.find(directory_of(to));
+  if (!directory || !directory->is_directory) return fail(Code::not_found, "the directory of " + to + " is missing");
+  if (disk_.is_full()) return fail(Code::no_space, to + ": no space left on device");
+  disk_.link(to, std::move(inode));
+  return {};
+}
+
+Result<std::shared_ptr<node::SendableFile>> SimFiles::open_to_send(const std::string& given) {
+  const std::string path = full(given);
+  if (const Result<> begun = disk_.begin_call(process_, 0, "open of " + path); !begun) return fail(begun);
+  Disk::InodePtr inode = disk_.find(path);
+  if (!inode) return fail(Code::not_found, path + " does not exist");
+  if (inode->is_directory) return fail(Code::io, path + " is a directory");
+  return std::make_shared<SimSendableFile>(disk_, process_, std::move(inode), path);
+}
+
+Result<std::string> SimFiles::system_path(const std::string& path) {
+  return fail(Code::unsupported, full(path) + " is on a simulated disk");
+}
+
 Result<> SimFiles::lock(const std::string& given) {
-  const std::string path = plain(given);
+  const std::string path = full(given);
   if (Result<> begun = disk_.begin_call(process_, 0, "lock of " + path); !begun) return begun;
   if (!disk_.take_lock(path, process_)) return fail(Code::busy, path + " is locked by another process");
   return {};

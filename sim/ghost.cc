@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See ghost.h. Each member's log is followed from step to step; positions are vectors from index 1 on, because no
-// snapshot takes a prefix away yet.
+// See ghost.h. Each member's log is followed from step to step; positions are vectors from index 1 on. Of what a
+// snapshot covers it has what was committed, because that is what a snapshot says.
 #include "sim/ghost.h"
 
 #include <algorithm>
@@ -15,6 +15,7 @@ namespace {
 
 using raft::Index;
 using raft::NodeId;
+using raft::Position;
 using raft::Term;
 
 std::string text(NodeId id) { return "member " + std::to_string(id.value); }
@@ -44,6 +45,12 @@ void Ghost::on_start(NodeId id, const raft::Core& core) {
   member.durable = core.durable();
   member.term = core.term();
   static_cast<void>(follow_log(id, member, core));
+  member.fed = core.applied();
+  if (member.fed.value > fed_hash_.size()) {
+    broken("I13: " + text(id) + " starts with what nobody has applied, up to " + text(member.fed));
+  } else if (member.fed > Index{}) {
+    member.fed_hash = fed_hash_[member.fed.value - 1];
+  }
 }
 
 void Ghost::check_recovery(NodeId id, const Member& before, const raft::Core& core) {
@@ -55,12 +62,17 @@ void Ghost::check_recovery(NodeId id, const Member& before, const raft::Core& co
     broken("I2: " + text(id) + " forgot its vote of term " + text(core.term()));
   }
   if (!is_durable_) return;
-  for (Index index{1}; index <= before.durable; index = next(index)) {
+  // What a snapshot covers is in it; and one that another log contradicts has taken the place of all of that log.
+  const Position snapshot = core.snapshot().last;
+  const bool is_replaced = snapshot.index.value > before.log.size() ||
+                           (snapshot.index > Index{} && before.log[snapshot.index.value - 1].term != snapshot.term);
+  if (is_replaced) return;
+  for (Index index = next(snapshot.index); index <= before.durable; index = next(index)) {
     const Entry& held = before.log[index.value - 1];
     const bool is_there = index <= core.log().last().index && core.log().at(index).term() == held.term &&
                           core.log().at(index).payload_checksum() == held.checksum;
     if (is_there) continue;
-    broken("I42: " + text(id) + " had entry " + raft::describe(raft::Position{held.term, index}) +
+    broken("I42: " + text(id) + " had entry " + raft::describe(Position{held.term, index}) +
            " durable, and its log does not have it after a restart (last " + raft::describe(core.log().last()) + ")");
     return;
   }
@@ -71,9 +83,13 @@ void Ghost::on_step(NodeId id, const raft::Core& core, const Moment& moment) {
   if (core.term() < member.term) broken("I4: the term of " + text(id) + " went back");
   if (core.commit() < member.commit) broken("I4: the commit index of " + text(id) + " went back");
   if (core.applied() < member.applied) broken("I4: the applied index of " + text(id) + " went back");
-  const bool is_in_order = core.applied() <= core.commit() && core.commit() <= core.log().last().index;
+  const bool is_in_order = core.log().base().last.index <= core.snapshot().last.index &&
+                           core.snapshot().last.index <= core.applied() && core.applied() <= core.commit() &&
+                           core.commit() <= core.log().last().index;
   if (!is_in_order) {
-    broken("I10: " + text(id) + " has applied " + text(core.applied()) + ", commit " + text(core.commit()));
+    broken("I10: the log of " + text(id) + " goes on from " + text(core.log().base().last.index) +
+           ", its snapshot to " + text(core.snapshot().last.index) + ", it has applied " + text(core.applied()) +
+           ", commit " + text(core.commit()));
   }
   const bool leads_on = member.is_leader && core.is_leader() && member.term == core.term();
   member.term = core.term();
@@ -95,20 +111,53 @@ void Ghost::on_step(NodeId id, const raft::Core& core, const Moment& moment) {
   }
 }
 
+void Ghost::cut_one(NodeId id, Member& member) {
+  if (member.log.size() <= member.commit.value) {
+    broken("I9: " + text(id) + " cut committed entry " + std::to_string(member.log.size()));
+    member.commit = Index{member.log.size() - 1};
+  }
+  if (!member.memberships.empty() && member.memberships.back().value == member.log.size()) {
+    member.memberships.pop_back();
+  }
+  member.log.pop_back();
+}
+
+// What the log does not have any more is as it was committed: by the log itself, or by the snapshot that replaced it.
+void Ghost::follow_base(NodeId id, Member& member, const raft::Core& core) {
+  const raft::SnapshotMeta& base = core.log().base();
+  if (base.last.index.value > committed_.size()) {
+    broken("I46: the log of " + text(id) + " is cut up to " + text(base.last.index) + ", which is not committed");
+    return;
+  }
+  const auto committed = committed_.begin() + static_cast<std::ptrdiff_t>(base.last.index.value);
+  if (std::prev(committed)->term != base.last.term) {
+    broken("I10: the log of " + text(id) + " goes on from " + raft::describe(base.last) +
+           ", where another is committed");
+  }
+  // Up to the base before, it was looked at before.
+  const auto seen = static_cast<std::ptrdiff_t>(std::min<std::size_t>(member.base.value, member.log.size()));
+  const auto [held, agreed] =
+      std::mismatch(member.log.begin() + seen, member.log.end(), committed_.begin() + seen, committed);
+  const auto same = static_cast<std::size_t>(held - member.log.begin());
+  if (agreed != committed) {
+    while (member.log.size() > same) cut_one(id, member);
+    member.log.insert(member.log.end(), agreed, committed);
+    if (member.memberships.empty() || member.memberships.back() < base.membership_index) {
+      member.memberships.push_back(base.membership_index);
+    }
+  }
+  member.base = base.last.index;
+}
+
 bool Ghost::follow_log(NodeId id, Member& member, const raft::Core& core) {
   const raft::LogWindow& log = core.log();
+  const std::size_t before = member.log.size();
+  if (member.base < log.base().last.index) follow_base(id, member, core);
   const std::uint64_t last = log.last().index.value;
-  bool is_cut = false;
-  while (!member.log.empty() &&
+  bool is_cut = member.log.size() < before;
+  while (member.log.size() > log.base().last.index.value &&
          (member.log.size() > last || log.at(Index{member.log.size()}).term() != member.log.back().term)) {
-    if (member.log.size() <= member.commit.value) {
-      broken("I9: " + text(id) + " cut committed entry " + std::to_string(member.log.size()));
-      member.commit = Index{member.log.size() - 1};
-    }
-    if (!member.memberships.empty() && member.memberships.back().value == member.log.size()) {
-      member.memberships.pop_back();
-    }
-    member.log.pop_back();
+    cut_one(id, member);
     is_cut = true;
   }
   if (is_cut) ++truncations_;
@@ -178,7 +227,9 @@ void Ghost::check_clock(NodeId id, const raft::Core& core, const Moment& moment)
 void Ghost::follow_members(Index index, const raft::Core& core) {
   ++memberships_;
   std::set<NodeId> now;
-  for (const raft::Member& member : core.log().membership_at(index).membership.members) {
+  const raft::Membership& membership = core.log().membership_at(index).membership;
+  committed_memberships_[index] = membership;
+  for (const raft::Member& member : membership.members) {
     now.insert(member.id);
     if (gone_.contains(member.id)) broken("I20: " + text(member.id) + " was removed, and is a member again");
   }
@@ -193,7 +244,7 @@ void Ghost::check_matching(NodeId id, const Member& member, Index index) {
   const Term before = index.value == 1 ? Term{} : member.log[index.value - 2].term;
   const auto [known, is_new] = entries_.try_emplace({index, entry.term}, entry.checksum, before);
   if (!is_new && known->second != std::pair(entry.checksum, before)) {
-    broken("I5: " + text(id) + " holds another " + raft::describe(raft::Position{entry.term, index}) + " than others");
+    broken("I5: " + text(id) + " holds another " + raft::describe(Position{entry.term, index}) + " than others");
   }
 }
 
@@ -203,7 +254,7 @@ void Ghost::check_leader(NodeId id, const Member& member, const raft::Core& core
     broken("I1: " + text(id) + " and " + text(leader->second) + " both lead term " + text(core.term()));
   }
   const bool commits = member.commit < core.commit();
-  if (commits && core.log().at(core.commit()).term() != core.term()) {
+  if (commits && core.log().term_at(core.commit()) != core.term()) {
     broken("I8: leader " + text(id) + " of term " + text(core.term()) + " commits " + text(core.commit()) +
            " by an entry of an older term");
   }
@@ -225,13 +276,14 @@ void Ghost::check_completeness(NodeId id, const Member& member) {
 void Ghost::check_commit(NodeId id, const Member& member, const raft::Core& core) {
   for (Index index = next(member.commit); index <= core.commit(); index = next(index)) {
     const Entry& entry = member.log[index.value - 1];
+    if (index <= core.log().base().last.index) continue;  // follow_base has looked at it
     if (index.value > committed_.size()) {
       committed_.push_back(entry);
       committed_in_.push_back(committed_in_.empty() ? core.term() : std::max(core.term(), committed_in_.back()));
       check_quorum(index, member, core);
       if (core.log().at(index).type() == raft::EntryType::membership) follow_members(index, core);
     } else if (committed_[index.value - 1] != entry) {
-      broken("I6: " + text(id) + " commits " + raft::describe(raft::Position{entry.term, index}) +
+      broken("I6: " + text(id) + " commits " + raft::describe(Position{entry.term, index}) +
              ", and there another entry was committed before, of term " + text(committed_[index.value - 1].term));
     }
   }
@@ -302,6 +354,37 @@ void Ghost::on_applied(NodeId id, const raft::Record& record) {
   if (fed_hash_.size() < record.index().value) fed_hash_.push_back(member.fed_hash);
   if (record.index().value <= fed_hash_.size() && fed_hash_[record.index().value - 1] != member.fed_hash) {
     broken("I13: " + text(id) + " was fed another entry " + text(record.index()) + " than others");
+  }
+}
+
+void Ghost::on_installed(NodeId id, const raft::SnapshotMeta& snapshot) {
+  Member& member = members_.at(id);
+  const Index last = snapshot.last.index;
+  if (last <= member.fed) broken("P60: " + text(id) + " goes back to " + text(last) + " by a snapshot");
+  if (last.value > fed_hash_.size()) {
+    broken("I13: " + text(id) + " installs what nobody has applied, up to " + text(last));
+    return;
+  }
+  ++installs_;
+  member.fed = last;
+  member.fed_hash = fed_hash_[last.value - 1];
+}
+
+void Ghost::on_snapshot(NodeId id, const raft::SnapshotMeta& snapshot, std::uint32_t checksum) {
+  const Index last = snapshot.last.index;
+  if (last.value > fed_hash_.size()) {
+    broken("I10: " + text(id) + " has a snapshot of what nobody has applied, up to " + text(last));
+  }
+  const auto [known, is_new] = snapshots_.try_emplace(last, checksum);
+  if (known->second != checksum) {
+    broken("I14: the snapshot of " + text(id) + " up to " + text(last) + " has other bytes than another's");
+  }
+  const auto after = committed_memberships_.upper_bound(last);
+  if (after == committed_memberships_.begin()) return;
+  const auto& [index, membership] = *std::prev(after);
+  if (snapshot.membership_index != index || snapshot.membership != membership) {
+    broken("I18: the snapshot of " + text(id) + " up to " + text(last) + " has the membership at " +
+           text(snapshot.membership_index) + ", and the one that was committed is at " + text(index));
   }
 }
 

@@ -5,12 +5,14 @@
 //   I1  one leader a term            I2  one vote a term, over restarts       I3  nothing is said that is not durable
 //   I4  nothing goes back            I5  log matching                         I6  what is committed never changes
 //   I7  committed: durable on a quorum   I8  by an entry of the leader's term   I9  no cut below the commit index
-//   I10 applied <= commit <= last    I13 every machine sees the same entries  I28 acknowledged: committed for ever
+//   I10 purged <= snapshot <= applied <= commit <= last    I13 every machine sees the same entries
+//   I14 snapshots of one index are the same bytes          I18 a snapshot has the membership that was committed there
+//   I28 acknowledged: committed for ever                   I46 no log goes before a snapshot covers it
 //   I15 one change of members at a time  I16 by way of both majorities  I17 the newest in the log is in force
 //   I19 none before an entry of the own term is committed  I20 only voters count, and no removed member comes back
 //   I22 while a lease lasts no later leader commits        I23 a leader that hears no majority says nothing
 //   I24 a transfer ends in time      I41 nothing damaged is applied   I42 recovery finds all that was durable
-// I21 (a joint membership is left) is asked of the whole cluster at the end; I18 is of snapshots, and there are none.
+// I21 (a joint membership is left) is asked of the whole cluster at the end.
 #pragma once
 
 #include <cstdint>
@@ -45,6 +47,10 @@ class Ghost {
   // A member says something, whether it will be heard or not.
   void on_sent(const raft::Message& message, const raft::Core& core, const Moment& moment);
   void on_applied(raft::NodeId member, const raft::Record& record);
+  // The member's machine holds what that snapshot covers, in place of what it held.
+  void on_installed(raft::NodeId member, const raft::SnapshotMeta& snapshot);
+  // A member has a snapshot, durable: what it covers, and a checksum of all its bytes.
+  void on_snapshot(raft::NodeId member, const raft::SnapshotMeta& snapshot, std::uint32_t checksum);
   // A client was told that its command is in the log at `index`.
   void on_acknowledged(std::uint64_t index, std::uint32_t command_checksum);
 
@@ -54,6 +60,8 @@ class Ghost {
   [[nodiscard]] std::uint64_t terms_led() const { return leaders_.size(); }
   [[nodiscard]] std::uint64_t memberships() const { return memberships_; }
   [[nodiscard]] std::uint64_t truncations() const { return truncations_; }
+  [[nodiscard]] std::uint64_t snapshots() const { return snapshots_.size(); }
+  [[nodiscard]] std::uint64_t installs() const { return installs_; }
 
   // Every law that was broken since the last call, in words.
   [[nodiscard]] std::vector<std::string> take_broken() { return std::exchange(broken_, {}); }
@@ -65,7 +73,8 @@ class Ghost {
     friend bool operator==(const Entry&, const Entry&) = default;
   };
   struct Member {
-    std::vector<Entry> log;  // of index 1 and on
+    std::vector<Entry> log;  // of index 1 and on; of what a snapshot covers, as it was committed
+    raft::Index base;        // what the log itself does not have any more
     raft::Index durable;
     raft::Index commit;
     raft::Index applied;
@@ -84,6 +93,9 @@ class Ghost {
   void check_election(raft::NodeId id, const raft::Core& core);
   void check_clock(raft::NodeId id, const raft::Core& core, const Moment& moment);
   void follow_members(raft::Index index, const raft::Core& core);
+  void follow_base(raft::NodeId id, Member& member, const raft::Core& core);
+  // Drops the last entry.
+  void cut_one(raft::NodeId id, Member& member);
   // True if entries were cut.
   bool follow_log(raft::NodeId id, Member& member, const raft::Core& core);
   void check_recovery(raft::NodeId id, const Member& before, const raft::Core& core);
@@ -107,6 +119,9 @@ class Ghost {
   std::map<std::pair<raft::NodeId, raft::Term>, raft::NodeId> given_;  // votes, sent or not
   std::set<raft::NodeId> present_;  // in the newest committed membership
   std::set<raft::NodeId> gone_;     // in one before it
+  std::map<raft::Index, raft::Membership> committed_memberships_;
+  std::map<raft::Index, std::uint32_t> snapshots_;  // that anybody had, and their checksums
+  std::uint64_t installs_ = 0;
   std::uint64_t memberships_ = 0;   // that were committed
   std::uint64_t truncations_ = 0;
   std::vector<std::string> broken_;

@@ -28,13 +28,14 @@ using zraft::sim::Scenario;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* usage =
-    "usage: zraft-sim [--seed N | --seeds A..B] [--minutes M] [--jobs N] [--membership] [--verbose]\n"
+    "usage: zraft-sim [--seed N | --seeds A..B] [--minutes M] [--jobs N] [--membership | --sessions] [--verbose]\n"
     "       zraft-sim --connectivity [--cut N] [--verbose]\n"
     "  --seed N      one seed; with --minutes the first of many\n"
     "  --seeds A..B  all seeds from A to B\n"
     "  --minutes M   seed after seed for that long (default: one seed)\n"
     "  --jobs N      in that many processes (default 1)\n"
     "  --membership  the members change meanwhile\n"
+    "  --sessions    clients have sessions, and watch\n"
     "  --connectivity  every graph of five members, undirected, and of three, directed; minutes, and a table\n"
     "  --cut N       one of them\n"
     "  --verbose     one line about each thing that happens\n";
@@ -45,6 +46,7 @@ struct Arguments {
   std::optional<std::uint64_t> minutes;
   std::uint64_t jobs = 1;
   bool has_membership = false;
+  bool has_sessions = false;
   bool is_verbose = false;
   bool is_connectivity = false;
   std::optional<std::uint64_t> cut;  // none: all
@@ -106,6 +108,10 @@ std::optional<Arguments> parse(int argc, char** argv) {
       out.has_membership = true;
       continue;
     }
+    if (name == "--sessions") {
+      out.has_sessions = true;
+      continue;
+    }
     if (name == "--connectivity") {
       out.is_connectivity = true;
       continue;
@@ -126,6 +132,7 @@ std::optional<Arguments> parse(int argc, char** argv) {
     }
   }
   if (has_one_seed && out.last) return std::nullopt;
+  if (out.has_membership && out.has_sessions) return std::nullopt;
   if (out.cut && !out.is_connectivity) return std::nullopt;
   if (!out.minutes && !out.last) out.last = out.first;
   return out;
@@ -169,10 +176,12 @@ int run_connectivity(const Arguments& arguments) {
 }
 
 Totals run_seed(std::uint64_t seed, const Arguments& arguments, bool is_alone) {
-  std::snprintf(repeat_command, sizeof repeat_command, "zraft-sim %s--seed %llu --verbose\n",
-                arguments.has_membership ? "--membership " : "", static_cast<unsigned long long>(seed));
+  const char* what = arguments.has_membership ? "--membership " : arguments.has_sessions ? "--sessions " : "";
+  std::snprintf(repeat_command, sizeof repeat_command, "zraft-sim %s--seed %llu --verbose\n", what,
+                static_cast<unsigned long long>(seed));
   is_running = 1;
   const Scenario scenario = arguments.has_membership ? zraft::sim::draw_membership_scenario(seed)
+                            : arguments.has_sessions ? zraft::sim::draw_session_scenario(seed)
                                                      : zraft::sim::draw_scenario(seed);
   RunResult result = Cluster(scenario, narrator_for(arguments)).run();
   is_running = 0;

@@ -31,6 +31,7 @@ void Nemesis::begin() {
   repeat(plan_.pause_every, &Nemesis::pause);
   repeat(plan_.reset_every, &Nemesis::reset);
   repeat(plan_.slow_disk_every, &Nemesis::slow_disk);
+  repeat(plan_.full_disk_every, &Nemesis::full_disk);
 }
 
 void Nemesis::repeat(Duration every, Fault fault) {
@@ -51,6 +52,7 @@ void Nemesis::rest() {
   for (const auto& host : hosts_) {
     world_.resume(host->id());
     host->disk().set_settings({});
+    host->disk().set_full(false);
     host->disk().set_fuse(0, {});
     if (host->has_died() || (host->is_up() && host->host()->has_failed())) host->end(Ending::killed);
     if (!host->is_up()) restart(*host);
@@ -155,12 +157,16 @@ void Nemesis::restart(SimHost& host) {
   }
   const Result<> started = host.start();
   if (started) return;
-  const bool is_expected = started.error().code == Code::stopped || started.error().code == Code::io;
-  if (!is_expected || is_resting_) {
-    refusals_.push_back(world_.name_of(host.id()) + " refused to start: " + started.error().text);
-    return;
-  }
-  restart_later(host);
+  judge(host, started.error());
+  if (!is_resting_) restart_later(host);
+}
+
+// A host that the disk failed, or that crashed, may not start; any other refusal is a fault of ours.
+void Nemesis::judge(const SimHost& host, const Error& refusal) {
+  const bool is_expected =
+      refusal.code == Code::stopped || refusal.code == Code::io || refusal.code == Code::no_space;
+  if (is_expected && !is_resting_) return;
+  refusals_.push_back(world_.name_of(host.id()) + " refused to start: " + refusal.text);
 }
 
 // What a host promises with a new term is lost only if the power goes before anything else is synced.
@@ -185,6 +191,7 @@ void Nemesis::tend(SimHost& host) {
   if (std::find(ending_.begin(), ending_.end(), host.id()) != ending_.end()) return;
   ending_.push_back(host.id());
   if (has_failed) ++counts_["hosts that stopped at a failed disk"];
+  if (has_failed && host.refusal()) judge(host, *host.refusal());
   world_.after({}, the_world, EventKind::world, 4, [this, &host] {
     std::erase(ending_, host.id());
     if (!host.is_up()) return;
@@ -217,6 +224,15 @@ void Nemesis::slow_disk() {
   set_slowness(host, plan_.slow_disk_factor);
   const Duration length = draw_exponential(random_, plan_.slow_disk_length);
   world_.after(length, the_world, EventKind::world, 5, [&host] { set_slowness(host, 1); });
+}
+
+void Nemesis::full_disk() {
+  SimHost& host = any_host();
+  ++counts_["full disks"];
+  world_.narrate(host.id(), "has a full disk");
+  host.disk().set_full(true);
+  const Duration length = draw_exponential(random_, plan_.full_disk_length);
+  world_.after(length, the_world, EventKind::world, 7, [&host] { host.disk().set_full(false); });
 }
 
 }  // namespace zraft::sim

@@ -42,10 +42,12 @@ class Nemesis {
   void pause();
   void reset();
   void slow_disk();
+  void full_disk();
   void watch_terms(SimHost& host);
   void end(SimHost& host, Ending ending);
   void restart_later(SimHost& host);
   void restart(SimHost& host);
+  void judge(const SimHost& host, const Error& refusal);
   [[nodiscard]] Ending draw_ending();
   [[nodiscard]] SimHost& any_host();
   [[nodiscard]] SimHost* leader();

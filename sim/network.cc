@@ -19,6 +19,10 @@ namespace {
 constexpr int connect_attempts = 3;
 constexpr std::size_t old_frames_max = 32;
 
+bool may_be_lost(node::FrameKind kind) {
+  return kind == node::FrameKind::peer || kind == node::FrameKind::beat;
+}
+
 SharedBytes join(const Pieces& pieces) {
   Bytes joined;
   joined.reserve(size_of(pieces));
@@ -109,6 +113,7 @@ void Fabric::on_end(Process process, Ending ending) {
 }
 
 Fabric::WireId Fabric::connect(Process process, const std::string& address, SimLink* link) {
+  ++dialled_[address];
   const WireId id = ++last_wire_;
   auto wire = std::make_unique<Wire>();
   wire->ends[0].process = process;
@@ -199,7 +204,7 @@ void Fabric::dispatch(WireId id, std::size_t side, Frame frame) {
   Wire* wire = find(id);
   End& end = wire->ends[side];
   const bool is_stuck = !wire->is_open || is_path_blocked(*wire, side) || !end.stalled.empty();
-  const bool is_peer = frame.kind == node::FrameKind::peer && !settings_.peer_frames_in_order;
+  const bool is_peer = may_be_lost(frame.kind) && !settings_.peer_frames_in_order;
   if (is_peer && wire->is_open && is_stuck) {
     ++counts_.blocked;
     return;
@@ -256,12 +261,12 @@ void Fabric::send_peer(WireId id, std::size_t side, Frame frame) {
   const End& other = wire->ends[1 - side];
   ++counts_.frames;
   if (random_.chance(settings_.replay_ppm)) {
-    const std::vector<SharedBytes>& old = old_frames_[{end.process.host, other.process.host}];
+    const std::vector<Frame>& old = old_frames_[{end.process.host, other.process.host}];
     if (!old.empty()) {
       ++counts_.replayed;
-      const SharedBytes again = old[draw_index(random_, old.size())];
+      const Frame again = old[draw_index(random_, old.size())];
       const Instant when = std::max(end.in_order_until, world_.now() + draw_delay());
-      deliver_at(when, id, side, {node::FrameKind::peer, again}, false);
+      deliver_at(when, id, side, again, false);
     }
   }
   if (settings_.replay_ppm > 0) remember(end, other, frame);
@@ -284,11 +289,11 @@ void Fabric::send_peer(WireId id, std::size_t side, Frame frame) {
 }
 
 void Fabric::remember(const End& from, const End& to, const Frame& frame) {
-  std::vector<SharedBytes>& old = old_frames_[{from.process.host, to.process.host}];
+  std::vector<Frame>& old = old_frames_[{from.process.host, to.process.host}];
   if (old.size() < old_frames_max) {
-    old.push_back(frame.body);
+    old.push_back(frame);
   } else if (random_.chance(50'000)) {
-    old[draw_index(random_, old.size())] = frame.body;
+    old[draw_index(random_, old.size())] = frame;
   }
 }
 
@@ -299,7 +304,7 @@ void Fabric::deliver_at(Instant when, WireId id, std::size_t side, Frame frame, 
   world_.at(when, to, EventKind::frame, detail,
             [this, id, side, frame = std::move(frame), is_counted, era = era_] {
               if (is_counted) count_off(id, side, frame);
-              const bool is_too_late = era != era_ && frame.kind == node::FrameKind::peer;
+              const bool is_too_late = era != era_ && may_be_lost(frame.kind);
               if (!is_too_late) arrive(id, side, frame);
             });
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The simulated network. A Fabric joins all processes of a world; each process has a SimNetwork, its view of it.
-// Links behave like TCP connections: requests, replies and hellos come in order or the link dies, a cut path holds
-// them back until it heals or the link gives up, and one side may die without the other learning of it until it
-// sends (half-open). Frames of kind `peer` are treated worse, as the seam allows: they are lost, repeated, overtaken,
-// and very old ones come back, even those of an earlier run of the sender. Only a frame sent before on the same link
-// that is not a peer frame is never overtaken (the hello). A damaged frame breaks its link, as the framing would.
+// Links behave like TCP connections: requests, replies, hellos and snapshots come in order or the link dies, a cut path
+// holds them back until it heals or the link gives up, and one side may die without the other learning of it until it
+// sends (half-open). Frames of the kinds `peer` and `beat` are treated worse, as the seam allows: they are lost,
+// repeated, overtaken, and very old ones come back, even those of an earlier run of the sender. Only a frame that was
+// sent before on the same link and is of another kind is never overtaken (the hello). A damaged frame breaks its link,
+// as the framing would.
 // Laws: no frame is delivered to a process that has ended; nothing is delivered on a link that its owner destroyed.
 #pragma once
 
@@ -92,7 +93,11 @@ class Fabric {
   // its machine lost power.
   void on_end(Process process, Ending ending);
   [[nodiscard]] std::size_t links() const { return wires_.size(); }
-
+  // How often somebody called there.
+  [[nodiscard]] std::uint64_t times_dialled(const std::string& address) const {
+    const auto found = dialled_.find(address);
+    return found == dialled_.end() ? 0 : found->second;
+  }
 
   // --- the calls of the seam, for SimNetwork and what it hands out ---
   using WireId = std::uint64_t;
@@ -162,8 +167,9 @@ class Fabric {
   WireId last_wire_ = 0;
   std::uint64_t era_ = 0;
   std::map<std::string, Listening> listening_;
+  std::map<std::string, std::uint64_t> dialled_;
   std::set<HostId> without_power_;
-  std::map<std::pair<HostId, HostId>, std::vector<SharedBytes>> old_frames_;
+  std::map<std::pair<HostId, HostId>, std::vector<Frame>> old_frames_;
 };
 
 // What one process sees of the fabric.

@@ -150,6 +150,31 @@ void draw_creation(Dice dice, Scenario& s) {
   if (dice.one_in(3)) s.creation_at = dice.ms(10, 3'000);
 }
 
+void draw_quiescence(Dice dice, Scenario& s) {
+  host::Options& host = s.host.host;
+  host.quiesce_after = dice.one_in(3) ? Duration{-1} : host.heartbeat_interval * dice.between(1, 20);
+}
+
+void draw_shards(Dice dice, Scenario& s) {
+  s.host.shards = dice.even() ? 1 : dice.up_to(2) + 1;
+  s.has_uneven_shards = dice.one_in(4);
+}
+
+// Most runs have many snapshots, some few, and some none.
+void draw_snapshots(Dice dice, Scenario& s) {
+  host::Options& host = s.host.host;
+  host.snapshots.entries = dice.one_in(4) ? 0 : dice.up_to(dice.even() ? 20 : 300) + 2;
+  host.snapshots.bytes = dice.one_in(4) ? (std::uint64_t{1} << 10) << dice.up_to(8) : 0;
+  host.snapshots.retry_min = dice.ms(10, 500);
+  host.snapshots.retry_max = host.snapshots.retry_min * 8;
+  host.log_bytes_retained = dice.even() ? 0 : dice.up_to(16 << 10);
+  host.snapshot_backups = dice.one_in(3) ? dice.up_to(3) : 0;
+  host.snapshot_rate = dice.one_in(4) ? (std::uint64_t{4} << 10) << dice.up_to(8) : 0;
+  s.has_bulk_listeners = dice.one_in(4);
+  if (dice.one_in(4)) s.faults.full_disk_every = dice.ms(500, 5'000);
+  s.faults.full_disk_length = dice.ms(50, 3'000);
+}
+
 void draw_churn(Dice dice, Scenario& s) {
   constexpr std::size_t sizes[] = {1, 2, 3, 3, 3, 3, 4, 5};
   s.members = sizes[dice.up_to(7)];
@@ -164,6 +189,36 @@ void draw_churn(Dice dice, Scenario& s) {
   s.churn.change_every = dice.ms(100, 2'000);
   s.churn.patience = dice.ms(500, 5'000);
   if (dice.one_in(3)) s.churn.wipe_every = dice.ms(500, 4'000);
+}
+
+// Sessions that are shorter than the cluster takes to elect a leader a few times end all the while.
+void draw_sessions(Dice dice, Scenario& s) {
+  constexpr std::uint64_t permille = 1'000;
+  s.clients = dice.up_to(2);
+  s.sessions.clients = dice.up_to(4) + 1;
+  SessionClientOptions& client = s.sessions.client;
+  client.session_min = dice.ms(200, 2'000);
+  client.session_max = client.session_min + dice.ms(0, 3'000);
+  client.timeout = s.client.timeout;
+  client.think_mean = s.client.think_mean;
+  client.keys = s.client.keys;
+  client.value_bytes_max = s.client.value_bytes_max;
+  client.writes_max = dice.up_to(5) + 1;
+  client.read_ppm = dice.up_to(40 * percent);
+  client.close_ppm = dice.even() ? dice.up_to(10 * permille) : 0;
+  client.crash_ppm = dice.even() ? dice.up_to(10 * permille) : 0;
+  client.pause_ppm = dice.even() ? dice.up_to(10 * permille) : 0;
+  client.idle_ppm = dice.even() ? dice.up_to(30 * permille) : 0;
+  client.ephemeral_ppm = dice.up_to(60 * percent);
+  s.sessions.watchers = dice.up_to(3);
+  WatchClientOptions& watcher = s.sessions.watcher;
+  watcher.timeout = s.client.timeout;
+  watcher.think_mean = dice.ms(5, 300);
+  watcher.keys = s.client.keys;
+  watcher.watches_max = dice.up_to(5) + 1;
+  watcher.session_timeout = dice.ms(200, 3'000);
+  watcher.cancel_ppm = dice.up_to(5 * percent);
+  watcher.crash_ppm = dice.even() ? dice.up_to(20 * permille) : 0;
 }
 
 std::string shown(Duration d) {
@@ -182,6 +237,9 @@ Scenario draw_scenario(std::uint64_t seed) {
   draw_faults(Dice(random.fork()), s);
   draw_clients(Dice(random.fork()), s);
   draw_creation(Dice(random.fork()), s);
+  draw_quiescence(Dice(random.fork()), s);
+  draw_shards(Dice(random.fork()), s);
+  draw_snapshots(Dice(random.fork()), s);
   s.host.is_timely = s.faults.pause_every == Duration{};
   return s;
 }
@@ -192,12 +250,29 @@ Scenario draw_membership_scenario(std::uint64_t seed) {
   return s;
 }
 
+Scenario draw_session_scenario(std::uint64_t seed) {
+  Scenario s = draw_scenario(seed);
+  draw_sessions(Dice(Random(~seed ^ 0x5e55)), s);
+  return s;
+}
+
 std::string describe(const Scenario& s) {
   std::string text = std::to_string(s.members) + " members, " +
                      (s.spares == 0 ? "" : std::to_string(s.spares) + " spare hosts, ") + std::to_string(s.groups) +
                      " groups, " + std::to_string(s.clients) + " clients, election " +
                      shown(s.host.host.election_timeout) + ", delay " + shown(s.network.delay_mean) + ", disk " +
                      shown(s.host.disk.latency_mean);
+  if (s.sessions.clients > 0) {
+    text += ", " + std::to_string(s.sessions.clients) + " clients with sessions of " +
+            shown(s.sessions.client.session_min) + " to " + shown(s.sessions.client.session_max) + ", " +
+            std::to_string(s.sessions.watchers) + " watchers";
+  }
+  if (s.host.shards > 1 || s.has_uneven_shards) {
+    text += ", " + std::to_string(s.host.shards) + (s.has_uneven_shards ? " or one more shards" : " shards");
+  }
+  const node::SnapshotRules& snapshots = s.host.host.snapshots;
+  if (snapshots.entries > 0) text += ", snapshots every " + std::to_string(snapshots.entries) + " entries";
+  if (snapshots.bytes > 0) text += ", snapshots every " + std::to_string(snapshots.bytes) + " bytes";
   const auto add = [&](const char* what, Duration every) {
     if (every > Duration{}) text += std::string(", ") + what + " every " + shown(every);
   };
@@ -206,6 +281,7 @@ std::string describe(const Scenario& s) {
   add("pauses", s.faults.pause_every);
   add("resets", s.faults.reset_every);
   add("slow disks", s.faults.slow_disk_every);
+  add("full disks", s.faults.full_disk_every);
   add("changes of members", s.churn.change_every);
   add("lost disks", s.churn.wipe_every);
   return text;

@@ -11,6 +11,7 @@
 
 #include <optional>
 
+#include "sim/crowd.h"
 #include "sim/kv_client.h"
 #include "sim/partitions.h"
 #include "sim/sim_host.h"
@@ -36,6 +37,9 @@ struct FaultPlan {
 
   Duration reset_every{};  // of links
 
+  Duration full_disk_every{};
+  Duration full_disk_length{};
+
   Duration slow_disk_every{};
   Duration slow_disk_length{};
   std::int64_t slow_disk_factor = 1;
@@ -60,9 +64,12 @@ struct Scenario {
   FaultPlan faults;
   ChurnPlan churn;
   KvClientOptions client;
+  SessionPlan sessions;
   // Every other client only reads, the rest only write. Who mixes finds out soon that the leader has changed; who only
   // reads stays with an old one for as long as that answers.
   bool has_readers = false;
+  bool has_uneven_shards = false;  // every other host has one more than the rest
+  bool has_bulk_listeners = false;  // snapshots have a port of their own
   Duration safety_phase;
   // One more group is created while the faults go on; that must succeed, or leave nothing behind.
   std::optional<Duration> creation_at;
@@ -72,6 +79,8 @@ struct Scenario {
 [[nodiscard]] Scenario draw_scenario(std::uint64_t seed);
 // The same with members that come and go.
 [[nodiscard]] Scenario draw_membership_scenario(std::uint64_t seed);
+// The same with clients that have sessions, and watchers.
+[[nodiscard]] Scenario draw_session_scenario(std::uint64_t seed);
 
 // In one line, for people.
 [[nodiscard]] std::string describe(const Scenario& scenario);

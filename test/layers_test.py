@@ -12,7 +12,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CODE_FOLDERS = ["zraft", "server", "cli", "sim", "test", "fuzz", "bench", "examples"]
-CXX = {".h", ".cc"}
+CXX = {".h", ".cc", ".c"}
 SCRIPTS = {".py", ".sh", ".cmake"}
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70

@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 #
-# Holds docs/protocol.md against the tree: every test, file, type and function that it names in code type exists; every
-# pitfall and weak point of the ranges below has one row, with its tests or the reason why it has none; and every test
-# that carries such a number, or a section of the thesis, stands on the page where a reader looks for it.
+# Holds docs/protocol.md and docs/sessions.md against the tree: every test, file, type and function that a page names in
+# code type exists; every pitfall and weak point of its ranges has one row, with its tests or the reason why it has
+# none; and every test that carries such a number, or a section of the thesis, stands on the page where it is sought.
 import pathlib
 import re
 import sys
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGE = "docs/protocol.md"
 
 TEST = re.compile(r"[A-Z]\w*\.[A-Z]\w*")
 NAME = re.compile(r"[A-Za-z_]\w*(::\w+)?")
@@ -19,8 +18,7 @@ DECLARED = re.compile(r"\b(?:class|struct|enum class|enum|using)\s+(\w+)")
 CARRIED = re.compile(r"([PW])(\d\d)_")
 
 
-def numbers():
-    spans = [("P", 1, 58), ("P", 70, 73), ("W-", 1, 13), ("W-", 30, 57), ("W-", 66, 67)]
+def numbers(spans):
     return [f"{kind}{number:02}" for kind, first, last in spans for number in range(first, last + 1)]
 
 
@@ -28,7 +26,7 @@ def tests():
     """All tests of the tree, as Suite.Name."""
     found = set()
     for path in sorted((ROOT / "test").rglob("*_test.cc")):
-        for match in re.finditer(r"^TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)", path.read_text(), re.M):
+        for match in re.finditer(r"^T(?:YPED_T)?EST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)", path.read_text(), re.M):
             found.add(f"{match.group(1)}.{match.group(2)}")
     return found
 
@@ -51,12 +49,12 @@ def rows(text):
     return out
 
 
-class Protocol(unittest.TestCase):
+class Page:
     maxDiff = None
 
     @classmethod
     def setUpClass(cls):
-        cls.text = (ROOT / PAGE).read_text()
+        cls.text = (ROOT / cls.page).read_text()
         cls.named = sorted(set(re.findall(r"`([^`\n]+)`", cls.text)))
         cls.tests = tests()
         cls.rows = rows(cls.text)
@@ -81,24 +79,24 @@ class Protocol(unittest.TestCase):
         for name in self.named:
             if "/" in name:
                 if not (ROOT / name).exists():
-                    offences.append(f"{PAGE}: there is no file {name}")
+                    offences.append(f"{self.page}: there is no file {name}")
             elif TEST.fullmatch(name):
                 if name not in self.tests:
-                    offences.append(f"{PAGE}: there is no test {name}")
+                    offences.append(f"{self.page}: there is no test {name}")
             elif not NAME.fullmatch(name) or not self.is_in_code(name):
-                offences.append(f"{PAGE}: nothing in zraft/ is called {name}")
+                offences.append(f"{self.page}: nothing in zraft/ is called {name}")
         self.expect_none(offences)
 
     def test_every_number_has_one_row(self):
-        self.expect_none([f"{PAGE}: {number} has {len(self.rows.get(number, []))} rows, not one"
-                          for number in numbers() if len(self.rows.get(number, [])) != 1])
+        self.expect_none([f"{self.page}: {number} has {len(self.rows.get(number, []))} rows, not one"
+                          for number in numbers(self.spans) if len(self.rows.get(number, [])) != 1])
 
     def test_every_row_has_its_tests_or_says_why_it_has_none(self):
         offences = []
         for number, found in self.rows.items():
             for what, tested in found:
                 if not what or not (re.search(r"`\w+\.\w+`", tested) or tested.endswith(".")):
-                    offences.append(f"{PAGE}: {number} names no test and gives no reason")
+                    offences.append(f"{self.page}: {number} names no test and gives no reason")
         self.expect_none(offences)
 
     def test_every_test_that_carries_a_number_stands_in_its_row(self):
@@ -106,12 +104,22 @@ class Protocol(unittest.TestCase):
         for test in sorted(self.tests):
             for number in carried_by(test):
                 if number in self.rows and not any(f"`{test}`" in tested for _, tested in self.rows[number]):
-                    offences.append(f"{PAGE}: the row of {number} does not name {test}")
+                    offences.append(f"{self.page}: the row of {number} does not name {test}")
         self.expect_none(offences)
 
+
+class Protocol(Page, unittest.TestCase):
+    page = "docs/protocol.md"
+    spans = [("P", 1, 73), ("W-", 1, 13), ("W-", 30, 64), ("W-", 66, 67)]
+
     def test_every_test_of_the_thesis_stands_on_the_page(self):
-        self.expect_none([f"{PAGE}: does not name {test}" for test in sorted(self.tests)
+        self.expect_none([f"{self.page}: does not name {test}" for test in sorted(self.tests)
                           if test.startswith("Thesis_") and test not in self.named])
+
+
+class Sessions(Page, unittest.TestCase):
+    page = "docs/sessions.md"
+    spans = [("P", 74, 85), ("W-", 14, 29)]
 
 
 if __name__ == "__main__":

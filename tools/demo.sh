@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make demo: three nodes on this machine keep a key-value store by Raft, durably; the leader is killed, and the store
-# goes on; a fourth node joins and another leaves. Stays until Ctrl-C. Every step is checked, and waits for what it
-# needs to see, with a deadline.
+# goes on; the members write snapshots and cut their logs; a fourth node joins from a snapshot, and another leaves.
+# Stays until Ctrl-C. Every step is checked, and waits for what it needs to see, with a deadline.
 #
 #   ONCE=1    end after the last step: 0 if all went well, else 1 with what went wrong
 #   PORTS=N   the nodes listen on N to N+3 of 127.0.0.1 (default 7101)
@@ -20,6 +20,8 @@ patience=15 # seconds that any one step may take
 declare -A pid=()
 nodes=(n1 n2 n3)
 newcomer=n4
+# So small that the demo sees snapshots; in earnest it is 100000 entries and some mebibytes of log.
+settings=(--max_log_count 500 --log_bytes_retained 4K)
 
 port_of() { echo $((first_port + ${1#n} - 1)); }
 address_of() { echo "127.0.0.1:$(port_of "$1")"; }
@@ -61,7 +63,8 @@ stop_all() {
 
 start() {
   local node=$1
-  "$bin/zraftd" --name "$node" --listen "$(address_of "$node")" --data "$data/$node" >>"$data/$node.log" 2>&1 &
+  "$bin/zraftd" --name "$node" --listen "$(address_of "$node")" --data "$data/$node" "${settings[@]}" \
+    >>"$data/$node.log" 2>&1 &
   pid[$node]=$!
   until_true "$node did not begin to listen on $(address_of "$node")" listens_or_died "$node"
 }
@@ -97,6 +100,8 @@ has_caught_up() {
   chief=$(status applied "$(leader)") behind=$(status applied "$1")
   [[ -n $chief && $chief == "$behind" && $chief == $(status commit "$1") ]]
 }
+# has_snapshot NODE: it has one, and its log does not go back to the beginning any more.
+has_snapshot() { [[ $(status snapshot "$1") =~ ^[1-9] && $(status first "$1") -gt 1 ]]; }
 expect_value() {
   local key=$1 wanted=$2 found
   found=$(run get "$key" | tee /dev/stderr | tail -n 1) || true
@@ -158,12 +163,20 @@ start "$chief"
 until_true "$chief did not catch up" has_caught_up "$chief"
 echo "$chief has applied all that the leader has"
 
-say "a fourth node, $newcomer, joins"
+say "many writes: the members write snapshots, and cut their logs"
+run bench --op mixed --seconds 1 --clients 16 --keys 1000 || fail "the bench did not succeed"
+for node in "${nodes[@]}"; do until_true "$node has no snapshot" has_snapshot "$node"; done
+run snapshot take kv || fail "no snapshot was taken"
+run status || fail "no status"
+
+say "a fourth node, $newcomer, joins: what is no longer in the log it gets as a snapshot"
 start "$newcomer"
 nodes+=("$newcomer")
 ZRAFT_HOSTS+=,$(address_of "$newcomer")
 run add kv "$(peer_of "$newcomer")" || fail "$newcomer was not added"
 until_true "$newcomer did not catch up" has_caught_up "$newcomer"
+installed=$(grep -o 'has installed the snapshot up to .*' "$data/$newcomer.log") || fail "$newcomer got no snapshot"
+echo "$newcomer $installed"
 leaving=$(leader)
 say "$leaving leaves, the leader of now"
 run remove kv "$(peer_of "$leaving")" || fail "$leaving was not removed"
@@ -173,6 +186,32 @@ run members kv || fail "no members"
 run put greeting "hello without $leaving" || fail "no write succeeded after $leaving was removed"
 expect_value greeting "hello without $leaving"
 expect_value colour blue
+
+say "a key that lives with its session, and a watch that tells when it goes"
+# begin OUTPUT COMMAND...: runs it beside the demo, which ends it.
+begin() {
+  local output=$1
+  shift
+  printf '$ zraft %s &\n' "$*"
+  "$bin/zraft" "$@" >"$output" 2>&1 &
+}
+begin "$data/watch.txt" --output json watch --prefix who/
+watching=$!
+pid[watch]=$watching
+until_true "the watch was not set" grep -q watching "$data/watch.txt"
+begin "$data/elect.txt" elect who "the owner" --session-timeout 1
+owner=$!
+pid[owner]=$owner
+until_true "nobody was elected" grep -q 'is elected' "$data/elect.txt"
+run scan who/ || fail "no scan"
+echo "SIGKILL to its owner (process $owner)"
+kill -KILL "$owner"
+wait "$owner" 2>/dev/null
+until_true "the key of an owner that is gone is still there" grep -q '"expired":true' "$data/watch.txt"
+[[ $("$bin/zraft" count who/) == 0 ]] || fail "the key of an owner that is gone is still there"
+echo "the key is gone, and the watch was told:"
+tail -n 1 "$data/watch.txt"
+kill "$watching"
 
 say "the nodes"
 run status || fail "no status"
@@ -203,7 +242,7 @@ while true; do
     is_running "$node" && continue
     unset "pid[$node]"
     printf '%s has ended; to bring it back: %s\n' "$node" \
-      "$bin/zraftd --name $node --listen $(address_of "$node") --data $data/$node"
+      "$bin/zraftd --name $node --listen $(address_of "$node") --data $data/$node ${settings[*]}"
   done
   if [[ ${#pid[@]} -eq 0 ]]; then
     echo "no node is left"

@@ -7,8 +7,9 @@
 #   tools/install_deps.sh [build] [test] [clang] [bench]      (no group: build)
 set -euo pipefail
 
-build=(g++ cmake ninja-build libasio-dev liburing-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev)
-test=(libgtest-dev python3 procps)
+build=(g++ cmake ninja-build ccache libasio-dev liburing-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
+  librocksdb-dev libzstd-dev)
+test=(libgtest-dev python3 procps strace)
 clang=(clang-19 libclang-rt-19-dev llvm-19)
 bench=(etcd-server etcd-client golang-go golang-etcd-server-dev python3)
 

@@ -48,6 +48,43 @@ TEST(Checksum, GoesOnWhereAPreviousOneEnded) {
   }
 }
 
+TEST(Checksum, OfTwoPartsComesFromThoseOfTheParts) {
+  Random random(2);
+  Bytes bytes;
+  for (int i = 0; i < 600; ++i) bytes.push_back(static_cast<char>(random.next()));
+  const BytesView view = bytes;
+  for (std::size_t cut = 0; cut <= 300; ++cut) {
+    for (std::size_t size = cut; size <= bytes.size(); size += 1 + random.below(9)) {
+      const BytesView second = view.substr(cut, size - cut);
+      ASSERT_EQ(crc32c_combine(crc32c(view.substr(0, cut)), crc32c(second), second.size()),
+                crc32c(view.substr(0, size)));
+    }
+  }
+}
+
+TEST(Checksum, OfTwoPartsComesFromThoseOfLongParts) {
+  const Bytes first = "a head";
+  for (const std::uint64_t length : {std::uint64_t{1} << 16, (std::uint64_t{1} << 20) - 1, std::uint64_t{1} << 20,
+                                     (std::uint64_t{1} << 20) + 13, std::uint64_t{1} << 26}) {
+    const Bytes second(length, 'x');
+    ASSERT_EQ(crc32c_combine(crc32c(first), crc32c(second), length), crc32c(second, crc32c(first)));
+  }
+}
+
+// Beyond what memory holds: parts may be joined in any order.
+TEST(Checksum, OfThreePartsIsTheSameHoweverTheyAreJoined) {
+  Random random(3);
+  for (int i = 0; i < 1000; ++i) {
+    const auto a = static_cast<std::uint32_t>(random.next());
+    const auto b = static_cast<std::uint32_t>(random.next());
+    const auto c = static_cast<std::uint32_t>(random.next());
+    const std::uint64_t b_length = random.next() >> random.between(1, 63);
+    const std::uint64_t c_length = random.next() >> random.between(1, 63);
+    ASSERT_EQ(crc32c_combine(crc32c_combine(a, b, b_length), c, c_length),
+              crc32c_combine(a, crc32c_combine(b, c, c_length), b_length + c_length));
+  }
+}
+
 TEST(Checksum, SeesEveryFlippedBit) {
   Bytes bytes = rising(64);
   const std::uint32_t before = crc32c(bytes);

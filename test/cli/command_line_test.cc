@@ -48,8 +48,11 @@ TEST_F(CommandLineTest, ReadsEveryCommandOnKeys) {
   EXPECT_EQ(action<Put>({"put", "k", "v"}).value, "v");
   EXPECT_EQ(action<Put>({"put", "k", ""}).value, "");
   EXPECT_EQ(action<Get>({"get", "k"}).key, "k");
-  EXPECT_FALSE(action<Get>({"get", "k"}).is_stale);
-  EXPECT_TRUE(action<Get>({"get", "k", "--stale"}).is_stale);
+  EXPECT_EQ(action<Get>({"get", "k"}).reading.consistency, net::Consistency::linearizable);
+  EXPECT_EQ(action<Get>({"get", "k", "--stale"}).reading.consistency, net::Consistency::stale);
+  const net::ReadChoice bounded = action<Scan>({"scan", "p", "--max-staleness", "0.25"}).reading;
+  EXPECT_EQ(bounded.consistency, net::Consistency::bounded);
+  EXPECT_EQ(bounded.staleness_max, Duration::milliseconds(250));
   EXPECT_EQ(action<Delete>({"del", "k"}).key, "k");
   EXPECT_EQ(action<Scan>({"scan", ""}).prefix, "");
   EXPECT_EQ(action<Scan>({"scan", "p", "--limit", "7"}).limit, 7U);
@@ -132,6 +135,94 @@ TEST_F(CommandLineTest, ReadsWhatIsAskedOfAGroupByItsName) {
   EXPECT_EQ(command({"groups"}).group, "") << "all of them";
 }
 
+TEST_F(CommandLineTest, ReadsARecoveryWhichNeedsNoNode) {
+  const auto asked = parse({"recover", "--data", "a", "kv", "--data", "b"}, "9.9", from_stdin);
+  ASSERT_TRUE(std::holds_alternative<Command>(asked));
+  EXPECT_EQ(std::get<Command>(asked).group, "kv");
+  const auto look = std::get<Recover>(std::get<Command>(asked).action);
+  EXPECT_EQ(look.data, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(look.log_dirs.empty() && look.peer.empty());
+  EXPECT_FALSE(look.applies) << "to look is the default";
+  EXPECT_FALSE(action<Recover>({"recover", "kv", "--data", "a", "--dry-run"}).applies);
+  const auto change =
+      action<Recover>({"recover", "kv", "--data", "a", "--log-dir", "l", "--peer", "n1@h:1", "--apply"});
+  EXPECT_TRUE(change.applies);
+  EXPECT_EQ(change.log_dirs, std::vector<std::string>{"l"});
+  EXPECT_EQ(change.peer, "n1@h:1");
+  is_refused({"recover", "kv"}, "--data");
+  is_refused({"recover", "--data", "a"}, "GROUP");
+  is_refused({"recover", "kv", "--data", "a", "--apply", "--dry-run"}, "--apply");
+  is_refused({"recover", "kv", "--data", "a", "--data", "b", "--log-dir", "l"}, "as often as --data");
+  is_refused({"recover", "kv", "--data", "a", "--data", "b", "--snapshot-dir", "s"}, "as often as --data");
+  EXPECT_EQ(action<Recover>({"recover", "kv", "--data", "a", "--snapshot-dir", "s"}).snapshot_dirs,
+            std::vector<std::string>{"s"});
+  is_refused({"recover", "kv", "--data", "a", "--peer", "n1"}, "n1");
+}
+
+TEST_F(CommandLineTest, ReadsABackupAndALookAtOneWhichNeedsNoNode) {
+  EXPECT_TRUE(std::holds_alternative<Command>(parse({"backup", "inspect", "f.bak"}, "9.9", from_stdin)));
+  EXPECT_FALSE(std::holds_alternative<Command>(parse({"backup", "other", "f.bak"}, "9.9", from_stdin)));
+  const auto backup = action<Backup>({"backup", "other", "f.bak", "--rate", "1000", "--hosts", "h:1"});
+  EXPECT_EQ(backup.file, "f.bak");
+  EXPECT_EQ(backup.bytes_per_second, 1000U);
+  EXPECT_EQ(command({"backup", "other", "f.bak", "--hosts", "h:1"}).group, "other");
+  EXPECT_EQ(action<BackupInspect>({"backup", "inspect", "f.bak"}).file, "f.bak");
+  is_refused({"backup", "other"}, "FILE");
+}
+
+TEST_F(CommandLineTest, ReadsARestorationWhichNamesTheNewGroupAndAsksItsPeers) {
+  const auto said =
+      parse({"restore", "f.bak", "n1@h:1", "n2@h:2", "--group", "copy", "--rate", "1000"}, "9.9", from_stdin);
+  ASSERT_TRUE(std::holds_alternative<Command>(said));
+  const auto& asked = std::get<Command>(said);
+  EXPECT_EQ(asked.group, "copy");
+  EXPECT_EQ(asked.hosts, (std::vector<std::string>{"h:1", "h:2"}));
+  const auto restore = std::get<Restore>(asked.action);
+  EXPECT_EQ(restore.file, "f.bak");
+  EXPECT_EQ(restore.group.name, "copy");
+  EXPECT_EQ(restore.group.peers, (std::vector<std::string>{"n1@h:1", "n2@h:2"}));
+  EXPECT_EQ(restore.bytes_per_second, 1000U);
+  EXPECT_FALSE(restore.is_dry_run);
+  EXPECT_TRUE(action<Restore>({"restore", "--dry-run", "f.bak", "n1@h:1", "--group", "copy"}).is_dry_run);
+  is_refused({"restore", "f.bak", "n1@h:1"}, "--group NAME");
+  is_refused({"restore", "f.bak", "--group", "copy"}, "PEER");
+  is_refused({"restore", "f.bak", "n1", "--group", "copy"}, "n1");
+}
+
+TEST_F(CommandLineTest, ReadsALookAtAStoppedHostWhichNeedsNoNode) {
+  const auto asked = parse({"log", "dump", "d", "--output", "json"}, "9.9", from_stdin);
+  ASSERT_TRUE(std::holds_alternative<Command>(asked));
+  EXPECT_EQ(std::get<Command>(asked).format, Format::json);
+  EXPECT_EQ(std::get<Command>(asked).group, "") << "all of them";
+  EXPECT_EQ(command({"log", "dump", "d", "--group", "g"}).group, "g");
+  const auto dump = action<Inspect>({"log", "dump", "d", "--log-dir", "l"});
+  EXPECT_EQ(dump.what, Inspect::What::log_dump);
+  EXPECT_EQ(dump.data, "d");
+  EXPECT_EQ(dump.apart, "l");
+  EXPECT_EQ(action<Inspect>({"log", "verify", "d"}).what, Inspect::What::log_verify);
+  EXPECT_EQ(action<Inspect>({"snapshot", "ls", "d"}).what, Inspect::What::snapshot_ls);
+  const auto verify = action<Inspect>({"snapshot", "verify", "--snapshot-dir", "s", "d"});
+  EXPECT_EQ(verify.what, Inspect::What::snapshot_verify);
+  EXPECT_EQ(verify.apart, "s");
+  is_refused({"log"}, "log is followed by dump or verify");
+  is_refused({"log", "dump"}, "DIR");
+  is_refused({"log", "mend", "d"}, "log is followed by dump or verify");
+  is_refused({"snapshot", "ls", "d", "--log-dir", "l"}, "--log-dir");
+  const auto help = parse({"log", "verify", "--help"}, "9.9", from_stdin);
+  EXPECT_NE(std::get<Instead>(help).text.find("--log-dir"), std::string::npos) << std::get<Instead>(help).text;
+}
+
+TEST_F(CommandLineTest, ReadsWhoIsToWriteASnapshot) {
+  EXPECT_EQ(command({"snapshot", "take", "g"}).group, "g");
+  EXPECT_EQ(action<Take>({"snapshot", "take", "g"}).at, "");
+  EXPECT_EQ(action<Take>({"snapshot", "take", "g", "x@a:1"}).at, "x@a:1");
+  is_refused({"snapshot", "take"}, "GROUP");
+  is_refused({"snapshot", "take", "g", "nonsense"}, "nonsense");
+  is_refused({"snapshot"}, "take or ls or verify");
+  const auto alone = parse({"--hosts", "", "snapshot", "take", "g"}, "9.9", from_stdin);
+  EXPECT_EQ(std::get<Instead>(alone).status, Exit::usage) << "it asks nodes";
+}
+
 TEST_F(CommandLineTest, RefusesAChangeOfMembersThatIsNotWhole) {
   is_refused({"members"}, "GROUP");
   is_refused({"add", "g"}, "PEER");
@@ -185,7 +276,7 @@ TEST_F(CommandLineTest, HelpsAndTellsItsVersion) {
   EXPECT_EQ(help.status, Exit::done);
   for (const char* name : {"create", "put", "get", "del", "cas", "scan", "count", "status", "bench", "groups",
                            "members", "add", "remove", "replace", "promote", "demote", "set-members", "transfer",
-                           "destroy", "Exit status"}) {
+                           "destroy", "backup", "restore", "Exit status"}) {
     EXPECT_NE(help.text.find(name), std::string::npos) << name;
   }
   EXPECT_NE(std::get<Instead>(parsed({"cas", "--help"})).text.find("--absent"), std::string::npos);

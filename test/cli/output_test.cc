@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/commands.h"
+#include "cli/transfers.h"
 
 namespace zraft::cli {
 namespace {
@@ -21,9 +22,13 @@ TEST(Json, OfKeysAndValues) {
   EXPECT_EQ(conflict_json({std::nullopt}), "{\"done\":false,\"exists\":false}\n");
   const machines::Found found{3, "v\"\n"};
   EXPECT_EQ(get_json("k", &found), "{\"exists\":true,\"key\":\"k\",\"value\":\"v\\\"\\n\",\"version\":3}\n");
+  const machines::Found owned{3, "v", 9};
+  EXPECT_EQ(get_json("k", &owned), "{\"exists\":true,\"key\":\"k\",\"value\":\"v\",\"version\":3,\"owner\":9}\n");
   EXPECT_EQ(get_json("k", nullptr), "{\"exists\":false,\"key\":\"k\"}\n");
   EXPECT_EQ(scan_json({{1, "a", "b"}}, true),
             "{\"more\":true,\"items\":[{\"key\":\"a\",\"value\":\"b\",\"version\":1}]}\n");
+  EXPECT_EQ(scan_json({{1, "a", "b", 9}}, false),
+            "{\"more\":false,\"items\":[{\"key\":\"a\",\"value\":\"b\",\"version\":1,\"owner\":9}]}\n");
   EXPECT_EQ(scan_json({}, false), "{\"more\":false,\"items\":[]}\n");
   EXPECT_EQ(count_json(12), "{\"count\":12}\n");
 }
@@ -61,6 +66,109 @@ TEST(StatusTable, ShowsAMemberThatDoesNotAnswer) {
   EXPECT_NE(shown.find("h:2 refuses\n"), std::string::npos) << shown;
   const std::string json = status_json({there, gone});
   EXPECT_NE(json.find("\"role\":\"unreachable\",\"problem\":\"h:2 refuses\""), std::string::npos) << json;
+}
+
+TEST(Progress, IsToldInWords) {
+  EXPECT_EQ(bytes_text(0), "0 B");
+  EXPECT_EQ(bytes_text(1023), "1023 B");
+  EXPECT_EQ(bytes_text(1536), "1.5 KiB");
+  EXPECT_EQ(bytes_text(std::uint64_t{3} << 40), "3.0 TiB");
+  const auto told = [](std::uint64_t bytes, std::uint64_t total, std::uint64_t per_second) {
+    return progress_text({.index = {7}, .bytes = bytes, .bytes_total = total, .bytes_per_second = per_second});
+  };
+  EXPECT_EQ(told(1 << 20, 4 << 20, 1 << 19), "1.0 MiB of 4.0 MiB, 25%, 512.0 KiB/s, 6s left");
+  EXPECT_EQ(told(1, 200, 0), "1 B of 200 B, 0%, 0 B/s");
+  EXPECT_EQ(told(199, 200, 10), "199 B of 200 B, 99%, 10 B/s, 1s left");
+  EXPECT_EQ(told(200, 200, 10), "200 B of 200 B, 100%, 10 B/s, 0s left");
+  EXPECT_EQ(told(0, 185, 1), "0 B of 185 B, 0%, 1 B/s, 3m05s left");
+  EXPECT_EQ(told(0, 7860, 1), "0 B of 7.7 KiB, 0%, 1 B/s, 2h11m left");
+}
+
+// x leads and sends a snapshot to y, which fetches it and has had a part of it from another one.
+std::vector<client::MemberStatus> catching_up() {
+  client::MemberStatus leader{.peer = "x@a:1", .host = "a", .version = "1", .error = {}, .status = {}};
+  leader.status.group = "kv";
+  leader.status.peer = "x@a:1";
+  leader.status.role = "leader";
+  leader.status.snapshot = {90};
+  leader.status.snapshot_bytes = 400;
+  leader.status.is_saving = true;
+  leader.status.membership = raft::membership_of({{{1}, "x@a:1"}, {{2}, "y@b:1"}});
+  leader.status.followers = {
+      {.id = {2},
+       .match = {0},
+       .is_replicating = false,
+       .heard_ms = 3,
+       .needs_snapshot = true,
+       .sending = {.index = {90}, .bytes = 100, .bytes_total = 400, .bytes_per_second = 50}}};
+  client::MemberStatus follower = leader;
+  follower.peer = follower.status.peer = "y@b:1";
+  follower.status.role = "follower";
+  follower.status.snapshot = {};
+  follower.status.snapshot_bytes = 0;
+  follower.status.is_saving = false;
+  follower.status.followers = {};
+  follower.status.fetching = {.index = {90}, .bytes = 300, .bytes_total = 400, .bytes_per_second = 0};
+  return {leader, follower};
+}
+
+TEST(StatusTable, ShowsSnapshotsAndThoseThatAreOnTheirWay) {
+  const std::string shown = status_table(catching_up());
+  EXPECT_NE(shown.find("SNAPSHOT  SNAPSHOT_BYTES  PROBLEM\n"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("90        400             -\n"), std::string::npos) << shown;
+  EXPECT_TRUE(shown.ends_with("\n\n"
+                              "PEER   GROUP  SNAPSHOT  TO     INDEX  BYTES  OF   PERCENT  PER_SECOND  LEFT\n"
+                              "x@a:1  kv     writing   -      -      -      -    -        -           -\n"
+                              "x@a:1  kv     sending   y@b:1  90     100    400  25%      50          6s\n"
+                              "y@b:1  kv     fetching  -      90     300    400  75%      0           -\n"))
+      << shown;
+  const std::string json = status_json(catching_up());
+  EXPECT_NE(json.find("\"snapshot\":90,\"snapshot_bytes\":400,\"is_saving\":true,\"fetching\":null,\"followers\":["
+                      "{\"peer\":\"y@b:1\",\"id\":\"2\",\"match\":0,\"is_replicating\":false,\"heard_ms\":3,"
+                      "\"needs_snapshot\":true,\"sending\":{\"index\":90,\"bytes\":100,\"bytes_total\":400,"
+                      "\"percent\":25,\"bytes_per_second\":50,\"seconds_left\":6}}]"),
+            std::string::npos)
+      << json;
+  EXPECT_NE(json.find("\"is_saving\":false,\"fetching\":{\"index\":90,\"bytes\":300,\"bytes_total\":400,\"percent\":75,"
+                      "\"bytes_per_second\":0,\"seconds_left\":null},\"followers\":[]"),
+            std::string::npos)
+      << json;
+}
+
+TEST(Taken, SaysUpToWhichIndexEachMemberHasASnapshot) {
+  auto rows = catching_up();
+  rows[1].error = {Code::timeout, "no answer in time"};
+  EXPECT_EQ(taken_table(rows),
+            "PEER   SNAPSHOT  SNAPSHOT_BYTES  PROBLEM\n"
+            "x@a:1  90        400             -\n"
+            "y@b:1  -         -               no answer in time\n");
+  EXPECT_EQ(taken_json("kv", rows),
+            "{\"group\":\"kv\",\"members\":[{\"peer\":\"x@a:1\",\"snapshot\":90,\"snapshot_bytes\":400},"
+            "{\"peer\":\"y@b:1\",\"problem\":\"no answer in time\"}]}\n");
+}
+
+TEST(ProgressLines, WriteOneLineOverAsBytesCome) {
+  std::FILE* terminal = std::tmpfile();
+  ASSERT_NE(terminal, nullptr);
+  {
+    ProgressLines lines(terminal);
+    client::Waiting waiting{.what = "the new members catch up", .fetching = {}};
+    lines.tell(waiting);
+    waiting.fetching = {{.peer = "y@b:1", .progress = catching_up()[1].status.fetching}};
+    lines.tell(waiting);
+    waiting.fetching.push_back({.peer = "z@c:1", .progress = {}});
+    lines.tell(waiting);
+    lines.tell({.what = "the change before is being finished", .fetching = {}});
+  }
+  std::rewind(terminal);
+  char text[1024];
+  const std::size_t length = std::fread(text, 1, sizeof text, terminal);
+  std::fclose(terminal);
+  EXPECT_EQ(std::string(text, length),
+            "the new members catch up\n"
+            "\ry@b:1: 300 B of 400 B, 75%, 0 B/s\033[K"
+            "\ry@b:1: 300 B of 400 B, 75%, 0 B/s (and 1 more)\033[K\n"
+            "the change before is being finished\n");
 }
 
 // A joint membership: x stays, y goes, w comes, v follows, u catches up. x leads.
@@ -130,6 +238,46 @@ TEST(Json, OfLeadersAndOfGroupsThatAreGone) {
   EXPECT_EQ(leader_json("x@a:1"), "{\"leader\":\"x@a:1\"}\n");
   EXPECT_EQ(destroyed_json("kv", ""), "{\"destroyed\":\"kv\"}\n");
   EXPECT_EQ(destroyed_json("kv", "x@a:1"), "{\"destroyed\":\"kv\",\"at\":\"x@a:1\"}\n");
+}
+
+TEST(Recovery, IsShownWithEveryCopyAndTheChosenOne) {
+  host::GroupCopy voter{.host = 1,
+                        .entry = {"kv", {7}, "memory", {1}, "a@h:1", {8}},
+                        .log = {},
+                        .membership = {},
+                        .membership_index = {4}};
+  voter.log.hard_state.term = {3};
+  voter.log.base.last = {{2}, {5}};
+  voter.snapshot = storage::SnapshotManifest{.meta = {.last = {{2}, {5}}}};
+  voter.membership = raft::membership_of({{{1}, "a@h:1"}, {{2}, "b@h:2"}});
+  voter.membership.members.push_back({{3}, "c@h:3"});
+  host::GroupCopy empty = voter;
+  empty.host = 0;
+  empty.entry.self = {9};
+  empty.entry.peer = "d@h:4";
+  empty.log = {};
+  empty.snapshot = std::nullopt;
+  empty.membership = {};
+  Recovery recovery{.directories = {"x", "y"}, .survey = {}, .chosen = 1, .losses = {}, .made = std::nullopt};
+  recovery.survey.copies = {empty, voter};
+  EXPECT_EQ(recovery_table(recovery),
+            "DIRECTORY  PEER   COPY   TERM  LAST  SNAPSHOT  ENTRIES  MEMBERS_AT  MEMBERS                     CHOSEN\n"
+            "x          d@h:4  empty  0     0^0   -         0        4           -                           -\n"
+            "y          a@h:1  voter  3     2^5   2^5       0        4           a@h:1,b@h:2,c@h:3(learner)  yes\n");
+  EXPECT_EQ(cut_off(recovery), (std::vector<std::string>{"b@h:2", "c@h:3"}));
+  recovery.survey.copies[1].entry.is_removed = true;
+  EXPECT_NE(recovery_table(recovery).find("removed"), std::string::npos);
+  recovery.survey.copies[1].problem = "no snapshot";
+  EXPECT_NE(recovery_table(recovery).find("unusable"), std::string::npos);
+  EXPECT_NE(recovery_json(recovery).find("\"problem\":\"no snapshot\""), std::string::npos);
+  recovery.losses = {{0, {{1}, {2}}, 3}};
+  recovery.made = host::NewGroup{.id = {77}, .last = {{4}, {6}}, .problems = {"y: full"}};
+  const std::string json = recovery_json(recovery);
+  for (const char* part : {"{\"group\":\"kv\",\"applied\":true,\"chosen\":\"a@h:1\",\"copies\":[{\"directory\":\"x\"",
+                           "\"lost\":[{\"directory\":\"x\",\"peer\":\"d@h:4\",\"after\":2,\"entries\":3}]",
+                           "\"cut_off\":[\"b@h:2\",\"c@h:3\"]", "\"group_id\":\"77\",\"problems\":[\"y: full\"]"}) {
+    EXPECT_NE(json.find(part), std::string::npos) << part << " in " << json;
+  }
 }
 
 TEST(ExitStatus, SaysWhatIsKnownOfTheOutcome) {

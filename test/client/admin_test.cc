@@ -3,6 +3,7 @@
 // Creating a group, with hosts that can, cannot and are not there; and what a look at a cluster shows.
 #include "zraft/client/admin.h"
 
+#include <optional>
 #include <set>
 
 #include "test/client/bench.h"
@@ -35,10 +36,84 @@ class AdminTest : public SessionBench {
     for (const net::Request& request : requests_at(host)) out += std::holds_alternative<Body>(request.body) ? 1 : 0;
     return out;
   }
+  void restore(NewGroup group) {
+    restore_group(
+        loop_, *session_, std::move(group),
+        [this](const net::RestorePeer& first, auto done) {
+          first_ = first;
+          brought_ = std::move(done);
+        },
+        Duration::seconds(2), Random(3), [this](Result<> result) { results_.push_back(std::move(result)); });
+    loop_.run_posted();
+    meet();
+  }
+
+  std::optional<net::RestorePeer> first_;
+  std::move_only_function<void(Result<>)> brought_;
   const NewGroup three_{.name = "kv", .peers = {"x@a:1", "y@b:1", "z@c:1"}};
   std::set<std::string> dead_;
   std::vector<Result<>> results_;
 };
+
+TEST_F(AdminTest, RestoresTheFirstPeerAndThenStartsTheOthersWithNothing) {
+  restore(three_);
+  EXPECT_FALSE(first_.has_value()) << "nobody has said that it can be";
+  for (const char* host : {"a:1", "b:1", "c:1"}) {
+    ASSERT_EQ(count<net::CheckPeer>(host), 1U);
+    answer(host, {});
+  }
+  loop_.run_posted();
+  ASSERT_TRUE(first_.has_value());
+  EXPECT_EQ(first_->peer, "x@a:1");
+  EXPECT_EQ(first_->membership.voters.size(), 3U);
+  for (const char* host : {"a:1", "b:1", "c:1"}) EXPECT_EQ(count<net::StartPeer>(host), 0U);
+  // It took longer than all else may.
+  loop_.advance(Duration::seconds(10));
+  brought_({});
+  loop_.run_posted();
+  meet();
+  EXPECT_EQ(count<net::StartPeer>("a:1"), 0U) << "it has been started";
+  for (const char* host : {"b:1", "c:1"}) {
+    const auto start = std::get<net::StartPeer>(requests_at(host).back().body);
+    EXPECT_EQ(start.group_id, first_->group_id);
+    ASSERT_EQ(start.membership.members.size(), 1U) << "of itself it knows nothing, so it cannot lead";
+    EXPECT_EQ(start.membership.members[0].id, first_->self);
+    EXPECT_EQ(start.self, std::ranges::find(first_->membership.members, start.peer, &raft::Member::peer)->id);
+    answer(host, {});
+  }
+  ASSERT_EQ(results_.size(), 1U);
+  EXPECT_TRUE(results_[0].has_value()) << results_[0].error().text;
+}
+
+TEST_F(AdminTest, UndoesWhatItBeganOfARestorationThatFails) {
+  restore(three_);
+  for (const char* host : {"a:1", "b:1", "c:1"}) answer(host, {});
+  loop_.run_posted();
+  ASSERT_TRUE(first_.has_value());
+  brought_(fail(Code::no_space, "the disk is full"));
+  loop_.run_posted();
+  for (const char* host : {"a:1", "b:1", "c:1"}) {
+    ASSERT_EQ(count<net::UndoPeer>(host), 1U) << host;
+    EXPECT_EQ(count<net::StartPeer>(host), 0U);
+    answer(host, {});
+  }
+  ASSERT_EQ(results_.size(), 1U);
+  ASSERT_FALSE(results_[0].has_value());
+  EXPECT_EQ(results_[0].error().code, Code::no_space);
+  EXPECT_NE(results_[0].error().text.find("x@a:1: the disk is full"), std::string::npos) << results_[0].error().text;
+  EXPECT_NE(results_[0].error().text.find("nothing is left"), std::string::npos) << results_[0].error().text;
+}
+
+TEST_F(AdminTest, RestoresNothingWhereOneHostSaysNo) {
+  restore(three_);
+  answer("a:1", {});
+  answer("b:1", {Code::already_present, "it is here"});
+  answer("c:1", {});
+  loop_.run_posted();
+  EXPECT_FALSE(first_.has_value());
+  ASSERT_EQ(results_.size(), 1U);
+  EXPECT_EQ(results_[0].error().code, Code::already_present);
+}
 
 TEST_F(AdminTest, AsksEveryHostAndThenStartsEveryPeerWithTheSameMembership) {
   create(three_);

@@ -280,6 +280,20 @@ TEST_F(WeakPoint, W03_W04_WhileThereIsNoLeaderItGoesOnUntilTheDeadline) {
   EXPECT_EQ(outcomes_[0].error.code, Code::ok);
 }
 
+TEST_F(LightSessionTest, TwoHostsThatNameEachOtherDoNotKeepARequestForEver) {
+  make({.hosts = {"a:1", "b:1", "c:1"}});
+  put("x", Duration::seconds(3));
+  for (int i = 0; i < 60 && outcomes_.empty(); ++i) {
+    const std::string host = asked();
+    if (host == "c:1" && i < 5) answer(host, not_leader, "a@a:1");
+    if (host == "c:1" && i >= 5) answer_ok(host, "1");
+    if (host == "a:1" || host == "b:1") answer(host, not_leader, host == "a:1" ? "b@b:1" : "a@a:1");
+    loop_.advance(Duration::milliseconds(50));
+  }
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_EQ(outcomes_[0].error.code, Code::ok);
+}
+
 TEST_F(WeakPoint, W05_AHostThatIsLoadingIsAskedAgainAfterAPause) {
   make({.hosts = {"a:1"}});
   put("x", Duration::seconds(2));

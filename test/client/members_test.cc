@@ -23,7 +23,7 @@ class MembersTest : public SessionBench {
   void change(MemberChange wanted, Duration timeout = Duration::seconds(5)) {
     wanted.group = "kv";
     change_members(loop_, *session_, std::move(wanted), loop_.now() + timeout, Random(3),
-                   [this](const std::string& what) { progress_.push_back(what); },
+                   [this](const Waiting& waiting) { progress_.push_back(waiting.what); },
                    [this](Result<> result) { results_.push_back(std::move(result)); });
     serve();
   }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -91,6 +92,97 @@ TEST_F(EmbeddedHostTest, KeepsWhatWasWrittenThroughAStopAndAStart) {
   auto again = start(options());
   ASSERT_TRUE(again) << again.error().text;
   EXPECT_EQ(read(**again), "1");
+}
+
+TEST_F(EmbeddedHostTest, ServesGroupsOnSeveralThreads) {
+  EmbedOptions several = options();
+  several.shards = 3;
+  constexpr std::uint64_t groups = 9;
+  const auto name = [](std::uint64_t id) { return "g" + std::to_string(id); };
+  const auto write = [&](EmbeddedHost& host, std::uint64_t id, const Bytes& value) {
+    const Bytes put = machines::encode(machines::KvCommand(machines::Put{"one", value}));
+    net::Reply reply;
+    do {
+      reply = host.call(net::Propose{name(id), put}, patience);
+    } while (reply.error.code == Code::not_leader);
+    EXPECT_EQ(reply.error, Error{});
+  };
+  {
+    auto host = start(several);
+    ASSERT_TRUE(host) << host.error().text;
+    const std::string peer = "n1@" + (*host)->address();
+    for (std::uint64_t id = 1; id <= groups; ++id) {
+      const net::StartPeer wanted{.group = name(id),
+                                  .group_id = {id},
+                                  .backend = "memory",
+                                  .self = {1},
+                                  .peer = peer,
+                                  .membership = raft::membership_of({{{1}, peer}})};
+      ASSERT_EQ((*host)->call(wanted, patience).error, Error{});
+    }
+    std::vector<std::thread> writers;
+    for (std::uint64_t id = 1; id <= groups; ++id) {
+      writers.emplace_back([&, id] {
+        for (int n = 0; n < 20; ++n) write(**host, id, std::to_string(n));
+      });
+    }
+    for (std::thread& writer : writers) writer.join();
+    const net::Reply all = (*host)->call(net::GetStatus{}, patience);
+    EXPECT_EQ(std::get<net::Status>(all.body).peers.size(), groups);
+  }
+  EXPECT_TRUE(std::filesystem::exists(place_ / "data" / "shard-2" / "log"));
+  EXPECT_EQ(start(options()).error().code, Code::bad_request) << "groups would be missing";
+  auto again = start(several);
+  ASSERT_TRUE(again) << again.error().text;
+  for (std::uint64_t id = 1; id <= groups; ++id) write(**again, id, "more");
+}
+
+// A machine whose snapshot is written when it is told so, however long that takes.
+class SlowToSave : public node::StateMachine {
+ public:
+  SlowToSave(std::promise<void>& begun, std::shared_future<void> may_end)
+      : begun_(begun), may_end_(std::move(may_end)) {}
+  node::Applied apply(const node::Command&) override { return {}; }
+  [[nodiscard]] Result<node::Queried> query(BytesView) const override { return node::Queried{}; }
+  Result<node::SnapshotTask> snapshot() override {
+    return [this](node::SnapshotWriter&) -> Result<> {
+      begun_.set_value();
+      may_end_.wait();
+      return fail(Code::io, "it was only to take long");
+    };
+  }
+
+ private:
+  std::promise<void>& begun_;
+  const std::shared_future<void> may_end_;
+};
+
+// What is waited for here is the catalogue; a log that waits for its next segment uses the same threads.
+TEST_F(EmbeddedHostTest, NothingWaitsForTheThreadsOfASnapshotThatTakesLong) {
+  std::promise<void> begun;
+  std::promise<void> may_end;
+  EmbedOptions wanted = options();
+  wanted.worker_threads = 1;
+  wanted.host.snapshots.entries = 1;
+  Backends backends{
+      {"memory", [] { return std::make_unique<machines::MemoryKv>(); }},
+      {"slow", [&, released = may_end.get_future().share()] { return std::make_unique<SlowToSave>(begun, released); }}};
+  auto host = EmbeddedHost::start(std::move(wanted), std::move(backends), {});
+  ASSERT_TRUE(host) << host.error().text;
+  const std::string peer = "n1@" + (*host)->address();
+  const auto create = [&](const std::string& name, std::uint64_t id, const std::string& backend) {
+    const net::StartPeer group{.group = name,
+                               .group_id = {id},
+                               .backend = backend,
+                               .self = {1},
+                               .peer = peer,
+                               .membership = raft::membership_of({{{1}, peer}})};
+    return (*host)->call(group, patience).error;
+  };
+  EXPECT_EQ(create("large", 1, "slow"), Error{});
+  begun.get_future().wait();  // it leads, and has applied its first entry
+  EXPECT_EQ(create("small", 2, "memory"), Error{});
+  may_end.set_value();
 }
 
 TEST_F(EmbeddedHostTest, SaysByWhatMeansTheLogIsWritten) {

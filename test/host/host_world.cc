@@ -26,9 +26,24 @@ class Echo final : public node::StateMachine {
 
 }  // namespace
 
-HostWorld::HostWorld(std::uint64_t seed) : world(seed) {
-  options.name = "n1";
-  options.listen = "n1:1";
+HostWorld::HostWorld(std::uint64_t seed)
+    : own_(std::make_unique<Shared>(seed)),
+      world(own_->world),
+      fabric(own_->fabric),
+      id(world.add_host("n1")),
+      other(world.add_host("c1")),
+      name_("n1") {
+  set_options();
+}
+
+HostWorld::HostWorld(HostWorld& first, const std::string& name)
+    : world(first.world), fabric(first.fabric), id(world.add_host(name)), other(first.other), name_(name) {
+  set_options();
+}
+
+void HostWorld::set_options() {
+  options.name = name_;
+  options.listen = name_ + ":1";
   options.election_timeout = Duration::milliseconds(100);
   options.max_segment_size = std::size_t{64} << 10;
   options.check_laws = true;
@@ -37,28 +52,46 @@ HostWorld::HostWorld(std::uint64_t seed) : world(seed) {
 
 HostWorld::~HostWorld() { end(); }
 
-Result<> HostWorld::start() {
+Result<> HostWorld::begin() {
   process_ = world.start(id, 0);
-  sim::Disk& used_log_disk = has_log_disk ? log_disk : disk;
-  running_ = std::unique_ptr<Running>(
-      new Running{sim::SimLoop(world, process_), sim::SimNetwork(fabric, process_, "n1"),
-                  sim::SimWorker(world, process_, Duration::milliseconds(1)), sim::SimFiles(disk, process_),
-                  sim::SimFiles(used_log_disk, process_)});
+  running_ = std::unique_ptr<Running>(new Running{sim::SimLoop(world, process_),
+                                                  sim::SimNetwork(fabric, process_, name_),
+                                                  sim::SimWorker(world, process_, Duration::milliseconds(1)),
+                                                  {},
+                                                  {}});
+  running_->files.reserve(shards);
+  running_->log_files.reserve(shards);
+  std::vector<Host::Seams> seams;
+  for (std::size_t number = 0; number < shards; ++number) {
+    const std::string root = directory_of_shard(number);
+    sim::SimFiles& files = running_->files.emplace_back(disk, process_, root);
+    seams.push_back({.loop = running_->loop,
+                     .network = running_->network,
+                     .worker = running_->worker,
+                     .snapshot_worker = running_->worker,
+                     .files = files,
+                     .log_files = running_->log_files.emplace_back(has_log_disk ? log_disk : disk, process_, root),
+                     .snapshot_files = files});
+  }
   const auto say = [this](LogLevel level, std::string_view text) {
     if (level == LogLevel::warning || level == LogLevel::error) said.emplace_back(text);
   };
-  auto opened = Host::open({.loop = running_->loop,
-                            .network = running_->network,
-                            .worker = running_->worker,
-                            .files = running_->files,
-                            .log_files = running_->log_files},
-                           options, backends, say, watcher);
-  if (opened) {
-    host_ = std::move(*opened);
-    return {};
+  loaded_.reset();
+  Options wanted = options;
+  wanted.on_loaded = [this](const Result<>& how) { loaded_ = how; };
+  auto opened = Host::open(std::move(seams), std::move(wanted), backends, say, watcher);
+  if (!opened) return fail(opened);
+  host_ = std::move(*opened);
+  return {};
+}
+
+Result<> HostWorld::start() {
+  Result<> begun = begin();
+  while (begun && !loaded_ && world.is_alive(process_) && world.run_one(world.now() + Duration::seconds(20))) {
   }
-  end();
-  return fail(opened);
+  if (begun) begun = loaded_.value_or(fail(Code::stopped, "it was killed while it was loaded"));
+  if (!begun) end();
+  return begun;
 }
 
 void HostWorld::must_start() {
@@ -117,6 +150,14 @@ void HostWorld::overwrite(const std::string& path, const Bytes& bytes) {
 Bytes HostWorld::content(const std::string& path) {
   const sim::Disk::InodePtr inode = disk.find(path);
   return inode == nullptr ? Bytes{} : inode->seen;
+}
+
+std::vector<std::string> HostWorld::paths(const std::string& part) const {
+  std::vector<std::string> found;
+  for (const std::string& path : disk.paths()) {
+    if (path.find(part) != std::string::npos) found.push_back(path);
+  }
+  return found;
 }
 
 net::StartPeer lone_peer(const std::string& group, std::uint64_t group_id) {

@@ -2,7 +2,7 @@
 //
 // One real host on simulated seams, for tests: a disk that outlives it, a network, time that passes only while the
 // test waits for an answer. The groups that the tests create have this host as their only member unless they say
-// otherwise, so they elect and commit without help.
+// otherwise, so they elect and commit without help. Several hosts may share one world and its network.
 #pragma once
 
 #include <memory>
@@ -18,14 +18,25 @@
 namespace zraft::host::test {
 
 class HostWorld {
+  struct Shared {
+    explicit Shared(std::uint64_t seed) : world(seed) {}
+    sim::World world;
+    sim::Fabric fabric{world, {}};
+  };
+  std::unique_ptr<Shared> own_;  // null: another one's
+
  public:
   explicit HostWorld(std::uint64_t seed = 1);
+  // Another host, of that name, in the world of `first`, which outlives it.
+  HostWorld(HostWorld& first, const std::string& name);
   ~HostWorld();
   HostWorld(const HostWorld&) = delete;
   HostWorld& operator=(const HostWorld&) = delete;
 
-  // Errors: why it refused to start.
+  // Waits until it is loaded. Errors: why it refused to start, or stopped: it was killed meanwhile.
   Result<> start();
+  // Does not wait.
+  Result<> begin();
   void end(sim::Ending ending = sim::Ending::killed);
   void restart() {
     end();
@@ -49,28 +60,35 @@ class HostWorld {
   void overwrite(const std::string& path, const Bytes& bytes);
   [[nodiscard]] Bytes content(const std::string& path);
 
-  sim::World world;
-  sim::Fabric fabric{world, {}};
-  sim::HostId id = world.add_host("n1");
-  sim::HostId other = world.add_host("c1");
+  // The files and directories whose paths have that in them.
+  [[nodiscard]] std::vector<std::string> paths(const std::string& part) const;
+
+  sim::World& world;
+  sim::Fabric& fabric;
+  sim::HostId id;
+  sim::HostId other;
   sim::Disk disk{world, id, {}};
   sim::Disk log_disk{world, id, {}};  // used if has_log_disk
   bool has_log_disk = false;
+  std::size_t shards = 1;
   Options options;
   Backends backends;
   Watcher* watcher = nullptr;
   std::vector<std::string> said;  // warnings and errors
 
  private:
+  void set_options();
   struct Running {
     sim::SimLoop loop;
     sim::SimNetwork network;
     sim::SimWorker worker;
-    sim::SimFiles files;
-    sim::SimFiles log_files;
+    std::vector<sim::SimFiles> files;      // of each shard
+    std::vector<sim::SimFiles> log_files;
   };
 
+  const std::string name_;
   sim::Process process_;
+  std::optional<Result<>> loaded_;
   std::unique_ptr<Running> running_;
   std::unique_ptr<Host> host_;
 };

@@ -4,66 +4,13 @@
 // leave unread. A side that breaks the rules loses its link, and nobody else notices.
 #include <gtest/gtest.h>
 
-#include "test/host/host_world.h"
-#include "zraft/net/wire.h"
+#include "test/host/caller.h"
 
 namespace zraft::host::test {
 namespace {
 
 using node::FrameKind;
 using sim::Ending;
-
-// The other side of a link, made by hand.
-class Caller : private node::LinkHandler {
- public:
-  explicit Caller(HostWorld& world)
-      : world_(world),
-        process_(world.world.start(world.other, 0)),
-        network_(world.fabric, process_, "c1"),
-        link_(network_.connect("n1:1", this)) {}
-  ~Caller() override {
-    link_.reset();
-    world_.world.kill(process_);
-    world_.fabric.on_end(process_, Ending::killed);
-  }
-  Caller(const Caller&) = delete;
-  Caller& operator=(const Caller&) = delete;
-
-  void send(FrameKind kind, Bytes body) {
-    if (link_ != nullptr) link_->send(kind, {piece_of(std::move(body))});
-  }
-  void greet(net::Hello::Role role = net::Hello::Role::client) {
-    send(FrameKind::hello, net::encode(net::Hello{.role = role, .name = "a test"}));
-  }
-  void request(std::uint64_t id, net::RequestBody body) {
-    send(FrameKind::request, net::encode(net::Request{.id = id, .timeout_ms = 5'000, .body = std::move(body)}));
-  }
-  void run(Duration length = Duration::seconds(1)) { world_.run(length); }
-  [[nodiscard]] bool is_closed() const { return link_ == nullptr; }
-
-  std::vector<net::Reply> replies;
-  std::vector<net::Hello> hellos;
-
- private:
-  void on_frame(FrameKind kind, const SharedBytes& body) override {
-    if (kind == FrameKind::reply) {
-      auto reply = net::decode_reply(*body);
-      ASSERT_TRUE(reply.has_value());
-      replies.push_back(std::move(*reply));
-    } else {
-      ASSERT_EQ(kind, FrameKind::hello);
-      auto hello = net::decode_hello(*body);
-      ASSERT_TRUE(hello.has_value());
-      hellos.push_back(std::move(*hello));
-    }
-  }
-  void on_closed(const Error&) override { link_.reset(); }
-
-  HostWorld& world_;
-  sim::Process process_;
-  sim::SimNetwork network_;
-  std::unique_ptr<node::Link> link_;
-};
 
 class Links : public ::testing::Test {
  protected:
@@ -160,7 +107,7 @@ TEST_F(Links, WithTooManyRequestsUnderWayAreToldThatItIsBusy) {
   Caller caller(world_);
   caller.greet();
   for (std::uint64_t id = 1; id <= 5; ++id) caller.request(id, net::Propose{"kv", "x"});
-  caller.run();
+  caller.run(Duration::seconds(3));
   ASSERT_EQ(caller.replies.size(), 5U);
   std::size_t refused = 0;
   for (const net::Reply& reply : caller.replies) {
@@ -223,6 +170,46 @@ TEST_F(Links, BringNothingToMembersThatAreNotHere) {
   caller.run(Duration::milliseconds(20));
   const net::Reply after = world_.told(net::GetStatus{"kv"});
   EXPECT_EQ(std::get<net::Status>(after.body).peers.front().term, raft::Term{1'000});
+}
+
+// Of two peers of a group on a host, one may have been removed and not know it: the other one is asked.
+TEST_F(Links, BringRequestsToThePeerThatKnowsMost) {
+  net::StartPeer joiner = lone_peer("kv");
+  joiner.self = {201};
+  joiner.peer = "p9@n1:1";
+  joiner.membership = raft::membership_of({{{101}, "p1@n1:1"}, {{102}, "p2@n2:1"}, {{103}, "p3@n3:1"}});
+  EXPECT_EQ(world_.told(joiner).error.code, Code::ok);
+  net::StartPeer member = joiner;
+  member.self = {101};
+  member.peer = "p1@n1:1";
+  EXPECT_EQ(world_.told(member).error.code, Code::ok);
+  Caller caller(world_);
+  caller.greet(net::Hello::Role::host);
+  caller.send(FrameKind::peer, joined(net::encode(heartbeat_of(77, 101))));
+  caller.run(Duration::milliseconds(20));
+  const net::Reply reply = world_.told(net::Propose{"kv", "x"}, Duration::milliseconds(50));
+  EXPECT_EQ(reply.error.code, Code::not_leader);
+  EXPECT_EQ(reply.leader, "p2@n2:1");
+}
+
+// P57: and whoever sent it is told by name, but not for each.
+TEST_F(Links, TellWhoSendsToMembersThatAreNotHere) {
+  create();
+  Caller caller(world_);
+  caller.greet(net::Hello::Role::host);
+  for (int sent = 0; sent < 5; ++sent) {
+    caller.send(FrameKind::peer, joined(net::encode(heartbeat_of(78, 101))));
+    caller.send(FrameKind::peer, joined(net::encode(heartbeat_of(77, 101))));
+  }
+  caller.run(Duration::milliseconds(500));
+  ASSERT_EQ(caller.turned_away.size(), 1U);
+  EXPECT_EQ(caller.turned_away[0].group, raft::GroupId{78});
+  EXPECT_EQ(caller.turned_away[0].to, raft::NodeId{101});
+  EXPECT_TRUE(has(caller.turned_away[0].why, "host n1 has no such member")) << caller.turned_away[0].why;
+  caller.run(Duration::seconds(2));
+  caller.send(FrameKind::peer, joined(net::encode(heartbeat_of(78, 101))));
+  caller.run(Duration::milliseconds(100));
+  EXPECT_EQ(caller.turned_away.size(), 2U) << "a while later, again";
 }
 
 }  // namespace

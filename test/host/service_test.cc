@@ -87,6 +87,18 @@ TEST_F(Service, StopsAGroupWhoseStateMachineThrowsAndNoOther) {
   EXPECT_EQ(world_.propose("b", "again").error.code, Code::ok);
 }
 
+// Nobody waits for a write of a group there, and yet the host must end.
+TEST_F(Service, AFailureOfTheLogIsToldEvenIfNoPeerRuns) {
+  std::size_t failures = 0;
+  world_.end();
+  world_.options.on_failed = [&](const Error&) { ++failures; };
+  world_.must_start();
+  world_.disk.set_settings({.fail_sync_ppm = 1'000'000});
+  EXPECT_EQ(world_.told(lone_peer("kv", 1)).error.code, Code::io);
+  EXPECT_TRUE(world_.host().has_failed());
+  EXPECT_EQ(failures, 1U);
+}
+
 TEST_F(Service, StopsForGoodWhenTheDiskFailsAndSaysSoOnce) {
   create("a", 1);
   create("b", 2);

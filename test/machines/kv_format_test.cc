@@ -23,11 +23,13 @@ zraft::test::Seeds samples() {
   const auto outcome = [](const KvOutcome& value) { return encode(value); };
   const auto query = [](const KvQuery& value) { return encode(value); };
   const auto answer = [](const KvAnswer& value) { return encode(value); };
+  const auto event = [](const KvEvent& value) { return encode(value); };
   return {
       {"kv_command put", command(Put{"k", "v1"})},
       {"kv_command delete", command(Delete{"k"})},
       {"kv_command compare_and_put", command(CompareAndPut{"k", "v1", "v2"})},
       {"kv_command put_if_absent", command(CompareAndPut{"k", std::nullopt, "v2"})},
+      {"kv_command compare_and_delete", command(CompareAndDelete{"k", 12})},
       {"kv_outcome done", outcome(Done{.version = 12, .existed = true})},
       {"kv_outcome conflict", outcome(Conflict{"other"})},
       {"kv_outcome conflict_absent", outcome(Conflict{})},
@@ -36,9 +38,11 @@ zraft::test::Seeds samples() {
       {"kv_query scan", query(Scan{.prefix = "a/", .start_after = "a/1", .limit = 10})},
       {"kv_query count", query(Count{"a/"})},
       {"kv_answer absent", answer(Absent{})},
-      {"kv_answer found", answer(Found{12, "v1"})},
-      {"kv_answer page", answer(Page{true, {{12, "a/2", "x"}, {13, "a/3", ""}}})},
+      {"kv_answer found", answer(Found{12, "v1", 9})},
+      {"kv_answer page", answer(Page{true, {{12, "a/2", "x", 9}, {13, "a/3", ""}}})},
       {"kv_answer counted", answer(Counted{3})},
+      {"kv_event put", event(PutEvent{12, "v1", 9})},
+      {"kv_event deleted", event(DeletedEvent{.version = 14, .expired = true})},
   };
 }
 
@@ -51,14 +55,15 @@ TEST(KvFormat, W57_EveryExampleOfTheDocumentIsTheSampleOfItsName) {
     EXPECT_EQ(bytes, known.at(name)) << name;
     ++shown;
   }
-  EXPECT_GE(shown, 4U) << "a command, an outcome, a query and an answer at least";
+  EXPECT_GE(shown, 5U) << "a command, an outcome, a query, an answer and an event at least";
 }
 
 bool decodes(const std::string& name, BytesView bytes) {
   if (name.starts_with("kv_command ")) return decode_command(bytes).has_value();
   if (name.starts_with("kv_outcome ")) return decode_outcome(bytes).has_value();
   if (name.starts_with("kv_query ")) return decode_query(bytes).has_value();
-  return name.starts_with("kv_answer ") && decode_answer(bytes).has_value();
+  if (name.starts_with("kv_answer ")) return decode_answer(bytes).has_value();
+  return name.starts_with("kv_event ") && decode_event(bytes).has_value();
 }
 
 TEST(KvFormat, EveryExampleOfTheDocumentDecodes) {
@@ -73,6 +78,7 @@ TEST(KvFormat, EveryKindHasItsRow) {
   EXPECT_EQ(numbered_rows(document, "### Outcomes"), one_to(std::variant_size_v<KvOutcome>));
   EXPECT_EQ(numbered_rows(document, "### Queries"), one_to(std::variant_size_v<KvQuery>));
   EXPECT_EQ(numbered_rows(document, "### Answers"), one_to(std::variant_size_v<KvAnswer>));
+  EXPECT_EQ(numbered_rows(document, "### Events"), one_to(std::variant_size_v<KvEvent>));
 }
 
 TEST(KvFormat, TheCorpusOfTheFuzzerHoldsTheSamples) {

@@ -100,11 +100,24 @@ TEST(Frame, W48_MemoryGrowsWithWhatComesAndNotWithWhatIsAnnounced) {
   EXPECT_LT(reader.memory(), std::size_t{25} << 20);
 }
 
+TEST(Frame, TheChunkOfASnapshotTakesNoMoreMemoryThanItIsLong) {
+  const Bytes stream = encode_frame(FrameKind::bulk, Bytes((1 << 20) + 13, 'x'));
+  FrameReader reader;
+  std::size_t most = 0;
+  for (std::size_t at = 0; at < stream.size(); at += 100'000) {
+    BytesView part = BytesView(stream).substr(at, 100'000);
+    ASSERT_TRUE(reader.take(part).has_value());
+    most = std::max(most, reader.memory());
+  }
+  EXPECT_LT(most, (std::size_t{1} << 20) + 1'000);
+}
+
 TEST(Frame, RefusesWhatIsNoFrame) {
   EXPECT_EQ(error_of("GET / HTTP/1.1\r\nHost: x\r\n").text, "these are no frames of zraft");
   EXPECT_EQ(error_of(header_of(0x465a, 9, 2, 1)).code, Code::unsupported);
+  EXPECT_EQ(error_of(header_of(0x465a, 1, 8, 1)).code, Code::ok);
   EXPECT_EQ(error_of(header_of(0x465a, 1, 0, 1)).code, Code::unsupported);
-  EXPECT_EQ(error_of(header_of(0x465a, 1, 5, 1)).code, Code::unsupported);
+  EXPECT_EQ(error_of(header_of(0x465a, 1, 9, 1)).code, Code::unsupported);
 }
 
 TEST(Frame, RefusesAChangeOfAnyBit) {
@@ -160,6 +173,51 @@ TEST(SendQueue, GivesTheBytesInOrderHoweverFewAreTaken) {
       ASSERT_EQ(drain(queue, parts_max, step), expected) << parts_max << " pieces, " << step << " bytes at a time";
       ASSERT_EQ(queue.bytes(), 0u);
     }
+  }
+}
+
+class FileInMemory final : public node::SendableFile {
+ public:
+  explicit FileInMemory(Bytes content) : content_(std::move(content)) {}
+  [[nodiscard]] std::uint64_t size() const override { return content_.size(); }
+  Result<Bytes> read(std::uint64_t offset, std::size_t length) override { return content_.substr(offset, length); }
+
+ private:
+  Bytes content_;
+};
+
+TEST(SendQueue, GivesFilesAndBytesInTheOrderInWhichTheyWerePushed) {
+  const auto file = std::make_shared<FileInMemory>("the bytes of a file");
+  const auto part = [&](std::uint64_t offset, std::size_t length) {
+    return node::FilePart{file, offset, length, crc32c(*file->read(offset, length))};
+  };
+  const Bytes expected = encode_frame(FrameKind::bulk, "head bytes") + encode_frame(FrameKind::hello, "between") +
+                         encode_frame(FrameKind::bulk, "file") + encode_frame(FrameKind::bulk, "last the bytes of a ");
+  for (std::size_t step = 1; step <= expected.size(); ++step) {
+    SendQueue queue;
+    queue.push_file(FrameKind::bulk, "head ", part(4, 5));
+    queue.push(FrameKind::hello, {piece_of("between")});
+    queue.push_file(FrameKind::bulk, "", part(15, 4));
+    queue.push_file(FrameKind::bulk, "last ", part(0, 15));
+    ASSERT_EQ(queue.bytes(), expected.size());
+    ASSERT_EQ(file.use_count(), 4);
+    Bytes written;
+    std::vector<BytesView> parts(9);
+    while (!queue.is_empty()) {
+      Bytes offered;
+      const std::size_t count = queue.gather(parts);
+      for (std::size_t i = 0; i < count; ++i) offered += parts[i];
+      if (const auto next = queue.next_file()) {
+        ASSERT_EQ(count, 0u);
+        offered = *next->file->read(next->offset, next->length);
+      }
+      offered.resize(std::min(step, offered.size()));
+      ASSERT_FALSE(offered.empty());
+      written += offered;
+      queue.consume(offered.size());
+    }
+    ASSERT_EQ(written, expected) << step << " bytes at a time";
+    ASSERT_EQ(file.use_count(), 1);
   }
 }
 

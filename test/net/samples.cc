@@ -10,6 +10,7 @@
 #include "test/net/join.h"
 #include "zraft/net/frame.h"
 #include "zraft/net/wire.h"
+#include "zraft/net/wire_bulk.h"
 #include "zraft/raft/record.h"
 
 namespace zraft::net::test {
@@ -69,7 +70,9 @@ Bytes frame(node::FrameKind kind, Bytes body) {
 
 std::vector<Sample> hellos() {
   return {
-      {"host", encode(Hello{.role = Hello::Role::host, .name = "n1", .address = "n1:7001"})},
+      {"host",
+       encode(Hello{
+           .role = Hello::Role::host, .name = "n1", .address = "n1:7001", .run = 77, .bulk_address = "n1:8"})},
       {"client",
        encode(Hello{.version = 9, .version_oldest = 3, .role = Hello::Role::client, .features = 5, .name = ""})},
   };
@@ -91,8 +94,8 @@ std::vector<Sample> messages() {
                                               .entries = {command(6, ""), membership, command(8, Bytes(300, 'x'))}})},
       {"appended", message(5, raft::Appended{.match = Index{9}})},
       {"append_rejected", message(5, raft::AppendRejected{.rejected = Index{9}, .hint = at(3, 6)})},
-      {"heartbeat", message(5, raft::Heartbeat{.commit = Index{9}, .round = Round{12}})},
-      {"heartbeat_reply", message(5, raft::HeartbeatReply{.round = Round{12}})},
+      {"heartbeat", message(5, raft::Heartbeat{.commit = Index{9}, .round = Round{12}, .may_quiesce = true})},
+      {"heartbeat_reply", message(5, raft::HeartbeatReply{.round = Round{12}, .quiesces = true})},
       {"stale_term", message(6, raft::StaleTerm{})},
   };
 }
@@ -102,6 +105,8 @@ std::vector<Sample> requests() {
       {"propose", request(Propose{.group = "kv", .data = "set x"})},
       {"query", request(Query{.group = "kv", .consistency = Consistency::linearizable, .data = "get x"})},
       {"query_stale", request(Query{.group = "kv", .consistency = Consistency::stale, .data = ""})},
+      {"query_bounded",
+       request(Query{.group = "kv", .consistency = Consistency::bounded, .data = "get x", .staleness_max_ms = 500})},
       {"get_status", request(GetStatus{.group = ""})},
       {"check_peer", request(CheckPeer{.group = "kv", .peer = "a@10.0.0.1:7000", .backend = "memory"})},
       {"start_peer", request(StartPeer{.group = "kv",
@@ -110,6 +115,35 @@ std::vector<Sample> requests() {
                                        .self = NodeId{2},
                                        .membership = joint_with_learner()})},
       {"undo_peer", request(UndoPeer{.group = "kv", .group_id = group, .self = NodeId{2}})},
+      {"open_session", request(OpenSession{.group = "kv", .nonce = {5, 6}, .session_timeout_ms = 3000})},
+      {"session_write", request(SessionWrite{.group = "kv",
+                                             .session = {9},
+                                             .sequence = 4,
+                                             .acknowledged = 3,
+                                             .is_ephemeral = true,
+                                             .data = "set x"})},
+      {"keep_alive", request(KeepAlive{.group = "kv", .session = {9}, .acknowledged = 3})},
+      {"close_session", request(CloseSession{.group = "kv", .session = {9}})},
+      {"watch", request(Watch{.group = "kv",
+                              .session = {9},
+                              .is_persistent = false,
+                              .query = "get x",
+                              .consistency = Consistency::lease,
+                              .after = std::nullopt,
+                              .watchable = {}})},
+      {"watch_on", request(Watch{.group = "kv",
+                                 .session = {},
+                                 .is_persistent = true,
+                                 .query = "",
+                                 .after = Index{7},
+                                 .watchable = {{"x", false}, {"y/", true}}})},
+      {"cancel_watch", request(CancelWatch{.watch = 76})},
+      {"restore_peer", request(RestorePeer{.group = "kv",
+                                           .group_id = group,
+                                           .backend = "memory",
+                                           .self = NodeId{2},
+                                           .peer = "a@10.0.0.1:7000",
+                                           .membership = joint_with_learner()})},
   };
 }
 
@@ -140,7 +174,46 @@ std::vector<Sample> replies() {
       {"not_leader", reply({Code::not_leader, "ask the leader"}, "b@h:1", Nothing{})},
       {"status_none", reply({}, "", Status{.host = "n1", .version = "0.1.0", .peers = {}})},
       {"status", reply({}, "", Status{.host = "n1", .version = "0.1.0", .peers = {status_of_leader(), stopped}})},
+      {"session_opened", reply({}, "", SessionOpened{.session = {9}})},
+      {"watching",
+       reply({}, "", Watching{.data = "41", .index = {7}, .watchable = {{"x", false}, {"y/", true}}})},
   };
+}
+
+std::vector<Sample> watch_events() {
+  using What = WatchEvent::What;
+  const std::vector<node::Change> changes = {{"x", "put"}, {"y/z", ""}};
+  const auto end = [](What what, Error why) {
+    return encode(
+        WatchEvent{.watch = 76, .what = what, .is_last = true, .index = {}, .changes = {}, .error = std::move(why)});
+  };
+  return {
+      {"changed", encode(WatchEvent{.watch = 76, .is_last = true, .index = {8}, .changes = changes, .error = {}})},
+      {"progress",
+       encode(WatchEvent{.watch = 76, .what = What::progress, .index = {9}, .changes = {}, .error = {}})},
+      {"leader_changed", end(What::leader_changed, {Code::leader_changed, "ask b"})},
+      {"closed", end(What::closed, {Code::session_expired, "it is over"})},
+  };
+}
+
+std::vector<Sample> bulks() {
+  const Bytes chunk_head = encode(SnapshotChunk{.file = 1, .chunk = 2, .data = {}});
+  return {
+      {"fetch", encode(FetchSnapshot{.group = group, .from = {1}, .to = {3}, .partial = std::nullopt})},
+      {"fetch_rest", encode(FetchSnapshot{.group = group, .from = {1}, .to = {3}, .partial = at(5, 9)})},
+      {"offered", encode(SnapshotOffered{.error = {}, .manifest = "manifest"})},
+      {"refused", encode(SnapshotOffered{.error = {Code::busy, "ask later"}, .manifest = {}})},
+      {"want", encode(WantChunk{.file = 1, .chunk = 2})},
+      {"chunk", chunk_head + "data"},
+  };
+}
+
+// The data of a chunk goes out beside what encode() gives.
+Result<Bytes> bulk_again(BytesView bytes) {
+  const auto value = decode_bulk(bytes);
+  if (!value) return fail(value);
+  const auto* chunk = std::get_if<SnapshotChunk>(&*value);
+  return encode(*value) + Bytes(chunk != nullptr ? chunk->data : BytesView{});
 }
 
 Result<Bytes> frames_again(BytesView input) {
@@ -189,9 +262,15 @@ std::vector<Format> formats() {
   const Bytes empty = frame(node::FrameKind::peer, "");
   return {
       {"hello", again_by([](BytesView bytes) { return decode_hello(bytes); }), hellos()},
+      {"beat", again_by([](BytesView bytes) { return decode_beat(bytes); }),
+       {{"host", encode(Beat{.run = 77, .number = 12})}}},
+      {"turned_away", again_by([](BytesView bytes) { return decode_turned_away(bytes); }),
+       {{"gone", encode(TurnedAway{.group = {9}, .from = {1}, .to = {2}, .why = "gone"})}}},
+      {"bulk", bulk_again, bulks()},
       {"peer_frame", peer_again, messages()},
       {"request", again_by([](BytesView bytes) { return decode_request(bytes); }), requests()},
       {"reply", again_by([](BytesView bytes) { return decode_reply(bytes); }), replies()},
+      {"watch_event", again_by([](BytesView bytes) { return decode_watch_event(bytes); }), watch_events()},
       {"membership", membership_again, {{"three", bytes_of(three())}, {"joint", bytes_of(joint_with_learner())}}},
       {"record", record_again,
        {{"command", Bytes(command(6, "set x").bytes())}, {"empty", Bytes(command(6, "").bytes())}}},

@@ -11,6 +11,7 @@
 #include "test/net/join.h"
 #include "test/net/samples.h"
 #include "zraft/net/wire.h"
+#include "zraft/net/wire_bulk.h"
 
 namespace zraft::net::test {
 namespace {
@@ -48,6 +49,7 @@ TEST(WireFormat, EveryExampleOfTheDocumentDecodes) {
 
 TEST(WireFormat, EveryMessageRequestAndReplyHasItsRow) {
   EXPECT_EQ(numbered_rows(document, "## Peer messages"), one_to(std::variant_size_v<raft::Body>));
+  EXPECT_EQ(numbered_rows(document, "## Snapshots"), one_to(std::variant_size_v<BulkMessage>));
   EXPECT_EQ(numbered_rows(document, "## Requests"), one_to(std::variant_size_v<RequestBody>));
   EXPECT_EQ(numbered_rows(document, "## Replies"), one_to(std::variant_size_v<ReplyBody>));
 }

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One node on the bench: member 1 of three (or as many as the test says), on a loop that the test turns. The test plays
-// the other members, and decides when the log's writes are done and whether they fail. The journal has everything the
-// node did to the world, in the order in which it did it.
+// the other members, and decides when the log's writes and the snapshots are done and whether they fail. The journal
+// has everything the node did to the world, in the order in which it did it.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "test/node/fakes.h"
 #include "test/raft/one_core.h"
 #include "test/storage/manual_loop.h"
 #include "zraft/node/node.h"
@@ -22,7 +25,6 @@ namespace zraft::node::test {
 using raft::at;
 using raft::entry;
 using raft::voters_up_to;
-using Journal = std::vector<std::string>;
 
 // Holds writes until they are completed by the test; done at once (in a turn of their own) while `is_prompt`.
 class FakeLog final : public GroupLog {
@@ -68,39 +70,13 @@ class FakeTransport final : public Transport {
     journal_.push_back("connect to " + std::to_string(members.size()));
   }
 
+  [[nodiscard]] std::optional<Instant> heard(raft::NodeId member) const override {
+    const auto found = watched.find(member);
+    return found == watched.end() ? std::nullopt : std::optional(found->second);
+  }
+
   std::vector<raft::Message> sent;
-
- private:
-  Journal& journal_;
-};
-
-// Answers a command with its number among the commands, a query with all commands so far.
-class FakeMachine final : public StateMachine {
- public:
-  explicit FakeMachine(Journal& journal) : journal_(journal) {}
-
-  Applied apply(const Command& command) override {
-    if (command.data == "throw") throw std::runtime_error("told to");
-    if (command.data == "throw a number") throw 5;
-    journal_.push_back("apply " + std::string(command.data) + " at " + std::to_string(command.index.value));
-    all += command.data;
-    times.push_back(command.time);
-    return {std::to_string(++count)};
-  }
-  [[nodiscard]] Result<> admit(BytesView command) const override {
-    if (command == "throw at the door") throw std::runtime_error("told to");
-    if (command.starts_with("bad")) return fail(Code::bad_request, "that is bad");
-    return {};
-  }
-  [[nodiscard]] Result<Queried> query(BytesView query) const override {
-    if (query == "throw") throw std::runtime_error("told to");
-    if (query == "bad") return fail(Code::bad_request, "that is no query");
-    return Queried{all};
-  }
-
-  std::string all;
-  std::vector<ClusterTime> times;
-  int count = 0;
+  std::map<raft::NodeId, Instant> watched;  // and when they were heard
 
  private:
   Journal& journal_;
@@ -111,7 +87,12 @@ class FakeObserver final : public Observer {
   explicit FakeObserver(Journal& journal) : journal_(journal) {}
 
   void on_event(const raft::Event& event) override { events.push_back(event); }
-  void on_applied(const raft::Record& record) override { applied.push_back(record.position()); }
+  void on_applied(const raft::Record& record, Outcome effects) override {
+    applied.push_back(record.position());
+    for (const Change& change : effects.changes) changed.push_back(change.key);
+  }
+  void on_installed(const raft::SnapshotMeta& snapshot) override { installed.push_back(snapshot.last); }
+  void on_snapshot_failed(const Error& why, Duration again) override { failed_snapshots.emplace_back(why, again); }
   void on_stopped(const Error& why) override {
     journal_.push_back("stopped");
     stops.push_back(why);
@@ -119,6 +100,9 @@ class FakeObserver final : public Observer {
 
   std::vector<raft::Event> events;
   std::vector<raft::Position> applied;
+  std::vector<Bytes> changed;
+  std::vector<raft::Position> installed;
+  std::vector<std::pair<Error, Duration>> failed_snapshots;
   std::vector<Error> stops;
 
  private:
@@ -131,6 +115,8 @@ class NodeBench : public ::testing::Test {
     std::uint64_t voters = 3;
     std::vector<std::uint64_t> log = {1};  // terms; entry 1 is the membership, the others are commands "x"
     raft::HardState hard_state = {};
+    raft::SnapshotMeta snapshot = {};
+    std::uint64_t applied = 0;  // by a machine that is on a disk
   };
   struct Told {
     std::string who;
@@ -142,13 +128,18 @@ class NodeBench : public ::testing::Test {
     options.core.group = raft::bench_group;
     options.core.self = {1};
     options.core.check_laws = true;
-    raft::Recovered recovered{.hard_state = setup.hard_state, .base = {}, .entries = {}};
+    raft::Recovered recovered{.hard_state = setup.hard_state,
+                              .base = {},
+                              .entries = {},
+                              .snapshot = setup.snapshot,
+                              .applied = {setup.applied}};
     for (const std::uint64_t term : setup.log) {
       const std::uint64_t index = recovered.entries.size() + 1;
       recovered.entries.push_back(index == 1 ? raft::membership_entry(term, 1, voters_up_to(setup.voters))
                                              : entry(term, index));
     }
-    node.emplace(Node::Seams{loop, log, transport, machine, observer}, options, std::move(recovered));
+    node.emplace(Node::Seams{loop, worker, log, snapshots, transport, kept_machine, observer}, options,
+                 std::move(recovered));
     loop.run();
   }
 
@@ -217,11 +208,17 @@ class NodeBench : public ::testing::Test {
     observer.events.clear();
   }
 
+  void note(const std::string& who, Reply reply) { hear(who, std::move(reply)); }
+
   Journal journal;
   zraft::test::ManualLoop loop;
   FakeLog log{loop, journal};
   FakeTransport transport{journal};
-  FakeMachine machine{journal};
+  Place place;
+  FakeWorker worker{loop, place};
+  FakeSnapshots snapshots{loop, place, journal};
+  std::shared_ptr<FakeMachine> kept_machine = std::make_shared<FakeMachine>(journal, place);
+  FakeMachine& machine = *kept_machine;
   FakeObserver observer{journal};
   Node::Options options;
   std::vector<Told> told;

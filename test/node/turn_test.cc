@@ -247,5 +247,127 @@ TEST_F(NodeTurn, APutOffDeadlineSetsNoSecondTimer) {
   EXPECT_TRUE(sent<raft::RequestPreVote>().empty());
 }
 
+// --- reads that may be old ---
+
+class NodeBounded : public NodeBench {
+ protected:
+  void bounded(const std::string& data, Duration staleness_max) {
+    node->query(data, ReadMode::bounded, loop.now() + Duration::seconds(60),
+                [this, data](Reply reply) { note(data, std::move(reply)); }, staleness_max);
+  }
+  // It leads, and a linearizable read was confirmed just now.
+  void lead_and_read() {
+    make();
+    lead();
+    query("first");
+    loop.run();
+    confirm_round(2);
+    ASSERT_TRUE(is_answered("first"));
+    forget();
+  }
+};
+
+TEST_F(NodeBounded, AReadThatMayBeOldGoesByTheLastThatWasConfirmed) {
+  lead_and_read();
+  loop.advance(Duration::milliseconds(100));
+  forget();
+  bounded("old", Duration::milliseconds(150));
+  loop.run();
+  EXPECT_TRUE(is_answered("old"));
+  EXPECT_TRUE(sent<raft::Heartbeat>().empty()) << "nobody is asked";
+}
+
+TEST_F(NodeBounded, AReadWhoseBoundIsOverIsALinearizableOne) {
+  lead_and_read();
+  loop.advance(Duration::milliseconds(100));
+  bounded("newer", Duration::milliseconds(50));
+  loop.run();
+  EXPECT_FALSE(is_answered("newer"));
+  confirm_round(2);
+  EXPECT_TRUE(is_answered("newer"));
+  bounded("after it", Duration::milliseconds(50));
+  loop.run();
+  EXPECT_TRUE(is_answered("after it")) << "and others go by it";
+}
+
+TEST_F(NodeBounded, ABoundCountsUntilTheAnswer) {
+  lead_and_read();
+  bounded("late", Duration::milliseconds(150));
+  loop.pause(Duration::milliseconds(200));  // the process stood still before it looked
+  loop.run();
+  EXPECT_FALSE(is_answered("late"));
+}
+
+TEST_F(NodeBounded, AFollowerAsksItsLeaderOnceForManyReads) {
+  make();
+  bring(2, 2, raft::Append{{{1}, {1}}, {2}, {entry(2, 2)}});
+  bounded("a", Duration::milliseconds(500));
+  loop.run();
+  ASSERT_EQ(sent<raft::RequestReadIndex>().size(), 1U);
+  bring(2, 2, raft::ReadIndex{sent<raft::RequestReadIndex>()[0].attempt, {2}});
+  EXPECT_TRUE(is_answered("a"));
+  forget();
+  bounded("b", Duration::milliseconds(500));
+  loop.run();
+  EXPECT_TRUE(is_answered("b"));
+  EXPECT_TRUE(transport.sent.empty());
+}
+
+// --- quiescence ---
+
+class NodeQuiesce : public NodeBench {
+ protected:
+  void follow() {
+    options.core.quiesce_after = Duration::milliseconds(500);
+    make();
+    bring(2, 2, raft::Append{{{1}, {1}}, {}, {entry(2, 2)}});
+  }
+  void ask_to_quiesce() { bring(2, 2, raft::Heartbeat{.commit = {2}, .round = {1}, .may_quiesce = true}); }
+};
+
+TEST_F(NodeQuiesce, OnlyAMemberWhoseLeadersProcessIsWatchedFallsSilent) {
+  follow();
+  ask_to_quiesce();
+  EXPECT_FALSE(node->core().is_quiesced());
+  transport.watched[{2}] = loop.now();
+  ask_to_quiesce();
+  EXPECT_TRUE(node->core().is_quiesced());
+}
+
+TEST_F(NodeQuiesce, AMemberThatIsSilentHasNoTimer) {
+  follow();
+  transport.watched[{2}] = loop.now();
+  ask_to_quiesce();
+  loop.advance(Duration::seconds(5));  // the old timer has come by then
+  EXPECT_TRUE(node->core().is_quiesced());
+  EXPECT_EQ(loop.timers(), 0U);
+}
+
+TEST_F(NodeQuiesce, IsWokenAndStandsWhenItsLeadersProcessIsLost) {
+  follow();
+  transport.watched[{2}] = loop.now();
+  ask_to_quiesce();
+  loop.advance(Duration::seconds(5));
+  transport.watched.clear();
+  node->wake();
+  loop.run();
+  EXPECT_FALSE(node->core().is_quiesced());
+  forget();
+  loop.advance(Duration::milliseconds(700));
+  EXPECT_FALSE(sent<raft::RequestPreVote>().empty());
+}
+
+TEST_F(NodeQuiesce, KnowsWhenItWakesThatItsLeadersProcessWasHeard) {
+  follow();
+  transport.watched[{2}] = loop.now();
+  ask_to_quiesce();
+  loop.advance(Duration::seconds(5));
+  transport.watched[{2}] = loop.now() - Duration::milliseconds(20);
+  forget();
+  bring(3, 2, raft::RequestPreVote{{3}, {{2}, {2}}, {1}});
+  ASSERT_EQ(sent<raft::PreVote>().size(), 1U);
+  EXPECT_FALSE(sent<raft::PreVote>()[0].granted);
+}
+
 }  // namespace
 }  // namespace zraft::node::test

@@ -20,9 +20,16 @@ Term DurableState::term() const {
   return log.empty() ? hard_state.term : std::max(hard_state.term, log.back().term());
 }
 
+Index DurableState::last() const {
+  return std::max(log.empty() ? base.last.index : log.back().index(), snapshot.last.index);
+}
+
+// A snapshot holds everything up to its end.
 bool DurableState::holds(Position position) const {
-  const std::uint64_t index = position.index.value;
-  return index >= 1 && index <= log.size() && log[index - 1].term() == position.term;
+  if (position.index == snapshot.last.index) return position.term == snapshot.last.term;
+  if (position.index < snapshot.last.index) return true;
+  if (position.index <= base.last.index || last() < position.index) return false;
+  return log[position.index - base.last.index - 1].term() == position.term;
 }
 
 Index ClusterLaws::newest_commit() const { return committed_.empty() ? Index{} : committed_.rbegin()->first; }
@@ -60,6 +67,17 @@ void ClusterLaws::on_output(const Core& core, const Output& output) {
   }
 }
 
+// I13 and I18: what is installed was committed, with the membership that was committed there.
+void ClusterLaws::on_installed(const Core& core, Position last) {
+  const NodeId self = core.config().self;
+  const auto known = committed_.find(last.index);
+  if (known == committed_.end() || known->second.term != last.term) {
+    broken(id_of(self) + " installs a snapshot up to " + describe(last) + ", which was never committed");
+  }
+  seen_applied_[self] = std::max(seen_applied_[self], last.index);
+  seen_commit_[self] = std::max(seen_commit_[self], last.index);
+}
+
 // I5.
 void ClusterLaws::check_record(const Core& core, const Record& record) {
   const auto previous = core.log().term_at(record.index() - 1);
@@ -80,7 +98,7 @@ void ClusterLaws::check_leader(const Core& core) {
   if (!is_new) return;
   // I6: leader completeness.
   for (const auto& [index, entry] : committed_) {
-    if (core.log().term_at(index) != entry.term) {
+    if (core.log().base().last.index <= index && core.log().term_at(index) != entry.term) {
       broken(id_of(self) + " leads without the committed entry " + describe(Position{entry.term, index}));
     }
   }
@@ -126,9 +144,9 @@ void ClusterLaws::check_message(const Message& message) {
   }
   if (std::holds_alternative<RequestVote>(message.body)) check_promise(message, message.from);
   if (const auto* appended = std::get_if<Appended>(&message.body)) {
-    if (disk.log.size() < appended->match.value) broken(describe(message) + ": it is not durable");
+    if (disk.last() < appended->match) broken(describe(message) + ": it is not durable");
   }
-  if (std::holds_alternative<Append>(message.body) || std::holds_alternative<Heartbeat>(message.body)) {
+  if (is_of_leader(message)) {
     const auto leader = leaders_.find(message.term);
     if (leader == leaders_.end() || leader->second != message.from) broken(describe(message) + ": it does not lead");
   }

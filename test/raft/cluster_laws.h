@@ -21,9 +21,13 @@ namespace zraft::raft {
 // What would survive the loss of power.
 struct DurableState {
   HardState hard_state;
-  std::vector<Record> log;
+  std::vector<Record> log;  // behind the base
+  SnapshotMeta base = {};
+  SnapshotMeta snapshot = {};
+  std::vector<std::string> state = {};  // in the snapshot: the commands that were applied
 
   [[nodiscard]] Term term() const;
+  [[nodiscard]] Index last() const;
   [[nodiscard]] bool holds(Position position) const;
 };
 
@@ -34,6 +38,7 @@ class ClusterLaws {
 
   void on_start(const Core& core);  // also after a restart
   void on_output(const Core& core, const Output& output);
+  void on_installed(const Core& core, Position last);
   void on_read(NodeId member, RequestId id);
 
   [[nodiscard]] Index newest_commit() const;

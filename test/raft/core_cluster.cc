@@ -16,7 +16,7 @@ namespace {
 constexpr std::array<std::string_view, std::variant_size_v<Body>> kinds = {
     "request_pre_vote", "pre_vote", "request_vote", "vote", "append", "appended", "append_rejected",
     "heartbeat", "heartbeat_reply", "stale_term", "timeout_now", "removed",
-    "request_read_index", "read_index"};
+    "request_read_index", "read_index", "offer_snapshot"};
 
 }  // namespace
 
@@ -117,8 +117,14 @@ void CoreCluster::start(NodeId id) {
   config.self = id;
   config.seed = options_.config.seed * 1000 + id.value * 10 + member.starts++;
   config.check_laws = true;
-  Recovered recovered{.hard_state = member.disk.hard_state, .base = {}, .entries = member.disk.log};
-  member.applied.clear();
+  Recovered recovered{.hard_state = member.disk.hard_state,
+                      .base = member.disk.base,
+                      .entries = member.disk.log,
+                      .snapshot = member.disk.snapshot,
+                      .applied = {}};
+  CHECK(check(recovered).has_value(), check(recovered).error().text);
+  member.applied = member.disk.state;
+  member.is_fetching = false;
   member.core.emplace(std::move(config), std::move(recovered), now_);
   laws_.on_start(*member.core);
   drain(id);
@@ -195,9 +201,46 @@ void CoreCluster::perform(NodeId id, const Output& output) {
     if (record.type() == EntryType::command) member.applied.emplace_back(record.payload());
   }
   if (!output.apply.empty()) member.core->step(now_, Applied{output.apply.back().index()});
+  if (output.fetch) fetch(id, output.fetch->from);
 }
 
 // --- disks ---
+
+void CoreCluster::snapshot(NodeId id) {
+  const Member& member = members_.at(id);
+  const SnapshotMeta meta = member.core->log().meta_at(member.core->applied());
+  schedule(now_ + options_.disk, [this, id, meta, starts = member.starts, state = member.applied] {
+    Member& then = members_.at(id);
+    if (then.starts != starts || !then.core) return;
+    if (then.disk.snapshot.last.index < meta.last.index) {
+      then.disk.snapshot = meta;
+      then.disk.state = state;
+    }
+    step(id, {SnapshotSaved{meta}});
+  });
+}
+
+void CoreCluster::fetch(NodeId id, NodeId from) {
+  Member& member = members_.at(id);
+  if (std::exchange(member.is_fetching, true)) return;
+  schedule(now_ + options_.transfer, [this, id, from, starts = member.starts] {
+    Member& then = members_.at(id);
+    if (then.starts != starts || !then.core) return;
+    then.is_fetching = false;
+    if (members_.at(from).core && !cuts_.contains({from, id})) install(id, from);
+  });
+}
+
+void CoreCluster::install(NodeId id, NodeId from) {
+  Member& member = members_.at(id);
+  const DurableState& source = members_.at(from).disk;
+  if (source.snapshot.last.index <= member.core->applied()) return;
+  member.disk.snapshot = source.snapshot;
+  member.disk.state = source.state;
+  member.applied = source.state;
+  laws_.on_installed(*member.core, source.snapshot.last);
+  step(id, {SnapshotInstalled{source.snapshot}});
+}
 
 void CoreCluster::hold_writes(NodeId id) { members_.at(id).writes_are_held = true; }
 
@@ -221,11 +264,17 @@ void CoreCluster::complete_write(NodeId id, WriteId which) {
   member.writes.pop_front();
   DurableState& disk = member.disk;
   if (write.hard_state) disk.hard_state = *write.hard_state;
-  if (write.truncate_from && write.truncate_from->value <= disk.log.size()) {
-    disk.log.resize(write.truncate_from->value - 1);
+  const auto drop = [&disk](auto is_gone) {
+    std::erase_if(disk.log, [&](const Record& record) { return is_gone(record.index()); });
+  };
+  if (write.truncate_from) drop([&](Index index) { return *write.truncate_from <= index; });
+  if (write.base) {
+    drop([&](Index index) { return index <= write.base->last.index; });
+    disk.base = *write.base;
   }
   for (const Record& record : write.entries) {
-    CHECK(record.index().value == disk.log.size() + 1, "a write leaves a gap in the log, or overwrites");
+    const Index last = disk.log.empty() ? disk.base.last.index : disk.log.back().index();
+    CHECK(record.index() == next(last), "a write leaves a gap in the log, or overwrites");
     disk.log.push_back(record);
   }
   step(id, {Written{which}});

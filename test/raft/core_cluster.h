@@ -35,6 +35,7 @@ class CoreCluster {
     Config config;  // of every member; self and seed are set by the cluster
     Duration network = Duration::milliseconds(10);
     Duration disk = Duration::milliseconds(1);
+    Duration transfer = Duration::milliseconds(50);  // of a snapshot, from whoever has one
   };
   // What happens to the next `times` messages that match.
   struct Rule {
@@ -72,6 +73,9 @@ class CoreCluster {
   void reconfigure(NodeId id, Membership wanted);
   void transfer(NodeId id, std::optional<NodeId> target);
 
+  // Writes a snapshot of what it has applied, as fast as its disk is.
+  void snapshot(NodeId id);
+
   void crash(NodeId id);
   void restart(NodeId id);
   void hold_writes(NodeId id);
@@ -103,6 +107,7 @@ class CoreCluster {
     bool timers_run = true;
     std::uint64_t starts = 0;
     std::vector<std::string> applied;
+    bool is_fetching = false;
   };
 
   void schedule(Instant at, Action action);
@@ -110,6 +115,8 @@ class CoreCluster {
   void start(NodeId id);
   void drain(NodeId id);
   void perform(NodeId id, const Output& output);
+  void fetch(NodeId id, NodeId from);
+  void install(NodeId id, NodeId from);
   void send(const Message& message);
   void deliver(const Message& message);
   void schedule_write(NodeId id, WriteId write);

@@ -41,8 +41,10 @@ TEST(Describe, PutsMessagesIntoWords) {
 }
 
 TEST(Describe, PutsWritesAndAnswersIntoWords) {
-  const Write write{{4}, HardState{{3}, NodeId{1}}, Index{6}, {entry(3, 6)}};
+  Write write{{4}, HardState{{3}, NodeId{1}}, Index{6}, {}, {entry(3, 6)}};
   EXPECT_EQ(describe(write), "write w4: term 3, vote for 1; cut from 6; add 3^6");
+  write.base = SnapshotMeta{.last = at(2, 5), .membership = {}, .membership_index = {}, .time = {}};
+  EXPECT_EQ(describe(write), "write w4: term 3, vote for 1; cut from 6; drop up to 2^5; add 3^6");
   EXPECT_EQ(describe(Answer{Accepted{{5}, at(3, 6)}}), "accepted #5 at 3^6");
   EXPECT_EQ(describe(Answer{ReadReady{{5}, {6}}}), "read #5 is ready at 6");
   EXPECT_EQ(describe(Answer{Refused{{5}, Code::not_leader, NodeId{2}}}), "refused #5: not_leader, leader is 2");

@@ -74,7 +74,34 @@ TEST(LogWindow, FindsWhereTwoLogsCanAgreeAtMost) {
 TEST(LogWindow, TheSearchForAgreementStopsAtTheBase) {
   const LogWindow log = log_of({4, 5}, at(4, 20));
   EXPECT_EQ(log.last_with_term_at_most({1}, {22}), at(4, 20));
-  EXPECT_EQ(log.last_with_term_at_most({9}, {3}), at(4, 20));
+  EXPECT_EQ(log.last_with_term_at_most({9}, {3}), at(0, 3)) << "nothing is known of what lies before";
+}
+
+TEST(LogWindow, DropsItsFrontAndKnowsWhatStoodThere) {
+  LogWindow log(SnapshotMeta{});
+  log.append(membership_entry(1, 1, voters_up_to(3)));
+  log.append(entry(1, 2, "ab"));
+  log.append(membership_entry(2, 3, voters_up_to(2)));
+  log.append(entry(2, 4, "abcd"));
+  const std::size_t last_two = log.bytes_after({2});
+  EXPECT_EQ(log.meta_at({2}).membership, voters_up_to(3));
+  log.drop_to({2});
+  EXPECT_EQ(log.base().last, at(1, 2));
+  EXPECT_EQ(log.base().membership_index, Index{1});
+  EXPECT_EQ(log.first(), Index{3});
+  EXPECT_EQ(log.bytes(), last_two);
+  EXPECT_EQ(log.bytes_after({2}), last_two);
+  EXPECT_EQ(log.bytes_after({4}), 0U);
+  EXPECT_EQ(log.term_at({2}), Term{1});
+  EXPECT_FALSE(log.term_at({1}));
+  log.truncate_from({3});
+  EXPECT_EQ(log.membership(), voters_up_to(3)) << "P46: the one of the base";
+  EXPECT_EQ(log.bytes(), 0U);
+  log.append(entry(3, 3, "abc"));
+  EXPECT_EQ(log.bytes(), record_header_size + 3);
+  log.drop_to({3});
+  EXPECT_EQ(log.last(), at(3, 3));
+  EXPECT_EQ(log.bytes(), 0U);
 }
 
 TEST(LogWindow, P46_ACutRestoresTheMembershipBefore) {

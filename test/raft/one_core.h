@@ -55,7 +55,7 @@ class OneCore {
     config.group = bench_group;
     config.self = {1};
     config.check_laws = true;
-    Recovered recovered{.hard_state = setup.hard_state, .base = {}, .entries = {}};
+    Recovered recovered{.hard_state = setup.hard_state, .base = {}, .entries = {}, .snapshot = {}, .applied = {}};
     for (std::size_t i = 0; i < setup.log.size(); ++i) {
       recovered.entries.push_back(i == 0 ? membership_entry(setup.log[0], 1, setup.membership)
                                          : entry(setup.log[i], i + 1));
@@ -157,6 +157,7 @@ class OneCore {
   [[nodiscard]] const std::vector<Message>& everything_sent() const { return sent_; }
   [[nodiscard]] const std::vector<Write>& writes() const { return writes_; }
   [[nodiscard]] const std::vector<Record>& applied() const { return applied_; }
+  [[nodiscard]] const std::vector<Fetch>& fetched() const { return fetched_; }
   [[nodiscard]] std::vector<Bytes> story() const {
     std::vector<Bytes> out;
     for (const Event& event : events_) out.push_back(describe({1}, event));
@@ -195,6 +196,7 @@ class OneCore {
       answers_.insert(answers_.end(), output.answers.begin(), output.answers.end());
       events_.insert(events_.end(), output.events.begin(), output.events.end());
       applied_.insert(applied_.end(), output.apply.begin(), output.apply.end());
+      if (output.fetch) fetched_.push_back(*output.fetch);
       if (output.write) {
         pending_.push_back(output.write->id);
         writes_.push_back(std::move(*output.write));
@@ -213,6 +215,7 @@ class OneCore {
   std::vector<Answer> answers_;
   std::vector<Event> events_;
   std::vector<Record> applied_;
+  std::vector<Fetch> fetched_;
   std::vector<Write> writes_;
 };
 

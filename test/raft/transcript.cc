@@ -138,10 +138,12 @@ class Player {
     time("heartbeat", to.config.heartbeat_interval);
     time("net", to.network);
     time("disk", to.disk);
+    time("transfer", to.transfer);
     size("seed", to.config.seed);
     size("command_bytes_max", to.config.command_bytes_max);
     size("uncommitted_bytes_max", to.config.uncommitted_bytes_max);
     size("log_bytes_max", to.config.log_bytes_max);
+    size("log_bytes_retained", to.config.log_bytes_retained);
     size("reads_max", to.config.reads_max);
     size("append_bytes_max", to.config.replication.append_bytes_max);
     size("inflight_messages_max", to.config.replication.inflight_messages_max);
@@ -182,6 +184,8 @@ class Player {
       cluster_->propose(id, {words.begin() + 1, words.end()});
     } else if (verb == "read") {
       cluster_->read(id, words.size() > 1 ? number(words[1]) : 1);
+    } else if (verb == "snapshot") {
+      for (const std::string& word : words) cluster_->snapshot({number(word)});
     } else if (verb == "join") {
       for (const std::string& word : words) cluster_->join({number(word)});
     } else if (verb == "members") {
@@ -275,7 +279,7 @@ class Player {
 
   std::string log_of(NodeId id) {
     const LogWindow& log = cluster_->core(id).log();
-    std::string out = " |";
+    std::string out = log.base().last == Position{} ? " |" : " (" + describe(log.base().last) + ") |";
     for (Index index = log.first(); index <= log.last().index; index = next(index)) {
       const Record& record = log.at(index);
       out += " " + describe(record.position());

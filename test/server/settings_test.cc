@@ -101,6 +101,8 @@ TEST(Settings, PrintedOnesReadBackAreTheSame) {
   odd.host.host.max_segment_size = 12288;
   odd.kv.value_bytes_max = 1'000'001;
   odd.log_format = LogFormat::json;
+  odd.snapshot_listener_addr = "127.0.0.2";
+  odd.host.host.snapshots.entries = 0;
   Settings read;
   EXPECT_EQ(read_toml(to_toml(odd), "f", read), Problems{});
   EXPECT_EQ(read.host.data_dir, odd.host.data_dir);
@@ -115,6 +117,39 @@ TEST(Settings, WhatIsEmptyHasAValueInForce) {
   EXPECT_EQ(used.host.host.request_timeout, Duration::milliseconds(1400));
   EXPECT_EQ(used.host.log_dir, "data/n1");
   EXPECT_EQ(used.host.snapshot_dir, "data/n1");
+}
+
+TEST(Settings, OfSnapshotsSayWhenOneIsWrittenAndWhatIsKept) {
+  const CommandLine asked = parse({"--max_log_count", "500", "--snapshot_bytes=64M", "--log-bytes-retained", "1M",
+                                   "--snapshot_backup", "2", "--snapshot_rate", "10M", "--scrub_rate", "3M"});
+  EXPECT_EQ(asked.problems, Problems{});
+  const host::Options& host = asked.settings.host.host;
+  EXPECT_EQ(host.snapshots.entries, 500U);
+  EXPECT_EQ(host.snapshots.bytes, std::uint64_t{64} << 20);
+  EXPECT_EQ(host.log_bytes_retained, std::size_t{1} << 20);
+  EXPECT_EQ(host.snapshot_backups, 2U);
+  EXPECT_EQ(host.snapshot_rate, std::uint64_t{10} << 20);
+  EXPECT_EQ(host.scrub_rate, std::uint64_t{3} << 20);
+  EXPECT_EQ(parse({}).settings.host.host.scrub_rate, std::uint64_t{16} << 20);
+  EXPECT_EQ(parse({"--scrub_rate", "0"}).settings.host.host.scrub_rate, 0U);
+  EXPECT_EQ(parse({"--max_log_count", "0", "--snapshot_bytes", "0"}).settings.host.host.snapshots.entries, 0U);
+}
+
+TEST(Settings, MakeOneAddressOfWhereSnapshotsAreFetched) {
+  const auto listener = [](std::vector<std::string> more) {
+    const CommandLine asked = parse(std::move(more));
+    EXPECT_EQ(asked.problems, Problems{});
+    return in_force(asked.settings).host.host.snapshot_listen;
+  };
+  EXPECT_EQ(listener({}), "");
+  EXPECT_EQ(listener({"--snapshot_listener_port", "0"}), "");
+  EXPECT_EQ(listener({"--snapshot_listener_port", "7201"}), "127.0.0.1:7201");
+  EXPECT_EQ(listener({"--snapshot_listener_addr", "127.0.0.2"}), "127.0.0.2:0");
+  EXPECT_EQ(listener({"--snapshot_listener_addr", "::1", "--snapshot_listener_port", "7201"}), "[::1]:7201");
+  Settings settings = sample_settings();
+  settings.host.host.listen = "[::1]:7101";
+  settings.snapshot_listener_port = 7201;
+  EXPECT_EQ(in_force(settings).host.host.snapshot_listen, "[::1]:7201");
 }
 
 TEST(Settings, ASizeMayHaveAUnit) {
@@ -201,6 +236,12 @@ TEST(Settings, ThatCannotBeAreRefusedInWords) {
   EXPECT_NE(problem_of({"--uncommitted_bytes_max", "1M"}).find("uncommitted_bytes_max"), std::string::npos);
   EXPECT_NE(problem_of({"--log_bytes_max", "8M"}).find("log_bytes_max"), std::string::npos);
   EXPECT_NE(problem_of({"--link_queue_bytes_max", "4M"}).find("link_queue_bytes_max"), std::string::npos);
+  EXPECT_NE(problem_of({"--log_bytes_max", "256M"}).find("snapshot is due"), std::string::npos);
+  EXPECT_EQ(problem_of({"--snapshot_listener_addr", "127.0.0.1:7201"}),
+            "snapshot_listener_addr is \"127.0.0.1:7201\": give a name or an address alone; the port is "
+            "snapshot_listener_port");
+  EXPECT_EQ(problem_of({"--snapshot_listener_port", "65536"}),
+            "--snapshot_listener_port: \"65536\" is no whole number from 0 to 65535");
   Settings settings = sample_settings();
   settings.host.host.name = "a b";
   settings.host.host.listen = "nowhere";

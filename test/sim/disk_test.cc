@@ -247,6 +247,143 @@ TEST_F(DiskTest, SpeaksOfPathsLikeAFileSystem) {
   EXPECT_EQ(files_->remove("a/b/three").error().code, Code::not_found);
 }
 
+TEST_F(DiskTest, RenamesADirectoryWithAllThatIsInItAtOnce) {
+  std::set<std::string> left;
+  for (int i = 0; i < 50; ++i) {
+    const std::string from = "from" + std::to_string(i);
+    const std::string to = "to" + std::to_string(i);
+    EXPECT_TRUE(files_->make_directory(from + "/deep"));
+    for (const char* name : {"/one", "/deep/two"}) EXPECT_TRUE(open(from + name, OpenMode::create)->sync());
+    EXPECT_TRUE(files_->sync_directory(from));
+    EXPECT_TRUE(files_->sync_directory(from + "/deep"));
+    EXPECT_TRUE(files_->rename(from, to));
+    EXPECT_FALSE(*files_->exists(from + "/deep/two"));
+    EXPECT_TRUE(*files_->exists(to + "/deep/two"));
+    end(Ending::power_lost);
+    const bool has_moved = *files_->exists(to);
+    EXPECT_NE(*files_->exists(from), has_moved);
+    const std::string now = has_moved ? to : from;
+    EXPECT_TRUE(*files_->exists(now + "/one") && *files_->exists(now + "/deep/two"));
+    left.insert(has_moved ? "moved" : "as it was");
+  }
+  EXPECT_EQ(left.size(), 2U);
+}
+
+TEST_F(DiskTest, KeepsTheRenameOfADirectoryThatWasSyncedAndTheNamesInItThatWere) {
+  for (const bool is_journaled : {true, false}) {
+    DiskSettings settings;
+    settings.is_journaled = is_journaled;
+    disk_.set_settings(settings);
+    for (int i = 0; i < 20; ++i) {
+      const std::string place = (is_journaled ? "a" : "b") + std::to_string(i);
+      EXPECT_TRUE(files_->make_directory(place + "/from"));
+      open(place + "/from/synced", OpenMode::create);
+      EXPECT_TRUE(files_->sync_directory(place + "/from"));
+      open(place + "/from/not_synced", OpenMode::create);
+      EXPECT_TRUE(files_->rename(place + "/from", place + "/to"));
+      EXPECT_TRUE(files_->sync_directory(place));
+      const bool is_synced_later = i % 2 == 0;
+      if (is_synced_later) {
+        EXPECT_TRUE(files_->sync_directory(place + "/to"));
+      }
+      end(Ending::power_lost);
+      EXPECT_FALSE(*files_->exists(place + "/from"));
+      EXPECT_TRUE(*files_->exists(place + "/to/synced"));
+      EXPECT_TRUE(!is_synced_later || *files_->exists(place + "/to/not_synced"));
+    }
+  }
+}
+
+TEST_F(DiskTest, PutsANameThatWasSyncedIntoItsDirectoryWhateverThatIsCalled) {
+  std::set<std::string> left;
+  for (int i = 0; i < 50; ++i) {
+    const std::string from = "from" + std::to_string(i);
+    const std::string to = "to" + std::to_string(i);
+    EXPECT_TRUE(files_->make_directory(from));
+    EXPECT_TRUE(files_->rename(from, to));
+    open(to + "/file", OpenMode::create);
+    EXPECT_TRUE(files_->sync_directory(to));
+    end(Ending::power_lost);
+    const std::string now = *files_->exists(to) ? to : from;
+    EXPECT_TRUE(*files_->exists(now + "/file")) << now;
+    left.insert(now.substr(0, 1));
+  }
+  EXPECT_EQ(left.size(), 2U);
+}
+
+TEST_F(DiskTest, RenamesNothingOverADirectoryThatHoldsSomething) {
+  EXPECT_TRUE(files_->make_directory("a"));
+  EXPECT_TRUE(files_->make_directory("b/c"));
+  make("file", "x");
+  EXPECT_EQ(files_->rename("a", "b").error().code, Code::io);
+  EXPECT_EQ(files_->rename("file", "a").error().code, Code::io);
+  EXPECT_EQ(files_->rename("a", "file").error().code, Code::io);
+  EXPECT_EQ(files_->rename("b", "b/c/d").error().code, Code::io);
+  EXPECT_TRUE(files_->rename("b", "a")) << "an empty one makes room";
+  EXPECT_TRUE(*files_->exists("a/c"));
+}
+
+TEST_F(DiskTest, MakesDirectoriesForGood) {
+  for (int i = 0; i < 20; ++i) {
+    const std::string path = std::to_string(i) + "/b/c";
+    EXPECT_TRUE(files_->make_directory(path));
+    end(Ending::power_lost);
+    EXPECT_TRUE(*files_->exists(path));
+  }
+}
+
+TEST_F(DiskTest, TakesWhatWasInADirectoryAlongWhenThatIsGoneForGood) {
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(files_->make_directory("a/b"));
+    open("a/b/file", OpenMode::create);
+    EXPECT_TRUE(files_->sync_directory("a/b"));
+    EXPECT_TRUE(files_->remove("a/b/file"));  // nobody can sync that any more
+    EXPECT_TRUE(files_->remove("a/b"));
+    EXPECT_TRUE(files_->sync_directory("a"));
+    EXPECT_TRUE(files_->make_directory("a/b"));
+    end(Ending::power_lost);
+    EXPECT_TRUE(*files_->exists("a/b"));
+    EXPECT_FALSE(*files_->exists("a/b/file")) << "it was in another directory of that name";
+  }
+}
+
+TEST_F(DiskTest, GivesAFileASecondNameThatCanBeLost) {
+  std::set<bool> left;
+  for (int i = 0; i < 50; ++i) {
+    const std::string path = "file" + std::to_string(i);
+    make(path, "content");
+    EXPECT_TRUE(files_->link(path, path + "b"));
+    EXPECT_EQ(files_->link(path, path + "b").error().code, Code::already_present);
+    if (i % 2 == 0) {
+      EXPECT_TRUE(files_->sync_directory(""));
+    }
+    end(Ending::power_lost);
+    const bool is_there = *files_->exists(path + "b");
+    EXPECT_TRUE(is_there || i % 2 == 1);
+    if (i % 2 == 1) left.insert(is_there);
+    if (is_there) {
+      EXPECT_TRUE(files_->remove(path));
+      EXPECT_EQ(content(path + "b"), "content");
+    }
+  }
+  EXPECT_EQ(left.size(), 2U);
+  EXPECT_EQ(files_->link("none", "b").error().code, Code::not_found);
+}
+
+TEST_F(DiskTest, SendsAFileUntilItsProcessEnds) {
+  make("file", "content");
+  auto file = files_->open_to_send("file");
+  ASSERT_TRUE(file);
+  EXPECT_TRUE(files_->remove("file"));
+  EXPECT_EQ((*file)->size(), 7U);
+  EXPECT_EQ((*file)->read(3, 100).value(), "tent");
+  EXPECT_EQ((*file)->descriptor(), -1);
+  end(Ending::killed);
+  EXPECT_EQ((*file)->read(3, 100).error().code, Code::io);
+  EXPECT_EQ(files_->open_to_send("file").error().code, Code::not_found);
+  EXPECT_EQ(files_->system_path("file").error().code, Code::unsupported);
+}
+
 TEST_F(DiskTest, FlipsABitForGood) {
   make("log", "abc");
   disk_.flip("log", 1, 0);

@@ -112,7 +112,7 @@ TEST_F(NetworkTest, KeepsEverythingButPeerFramesInOrder) {
   run(Duration::seconds(3));
   std::string sent;
   for (int i = 0; i < 100; ++i) {
-    send(here_, FrameKind::request, std::to_string(i));
+    send(here_, i % 2 == 0 ? FrameKind::request : FrameKind::bulk, std::to_string(i));
     sent += std::to_string(i) + " ";
   }
   run(Duration::seconds(60));

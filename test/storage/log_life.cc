@@ -61,10 +61,7 @@ void LogLife::end(raft::GroupId group) {
 }
 
 void LogLife::release(raft::GroupId group, std::uint64_t term, std::uint64_t index) {
-  raft::Recovered& state = history.now[group];
-  state.base = base_at(term, index);
-  std::erase_if(state.entries, [&](const raft::Record& record) { return record.index().value <= index; });
-  wal->release(group, state.base, done());
+  write(group, {.id = {}, .base = base_at(term, index)}, node::Durability::durable);
 }
 
 void LogLife::write(raft::GroupId group, raft::Write write, node::Durability durability) {
@@ -72,6 +69,10 @@ void LogLife::write(raft::GroupId group, raft::Write write, node::Durability dur
   if (write.hard_state) state.hard_state = *write.hard_state;
   if (write.truncate_from) {
     std::erase_if(state.entries, [&](const raft::Record& record) { return record.index() >= *write.truncate_from; });
+  }
+  if (write.base) {
+    state.base = *write.base;
+    std::erase_if(state.entries, [&](const raft::Record& record) { return record.index() <= write.base->last.index; });
   }
   for (const raft::Record& record : write.entries) {
     history.pass();

@@ -56,6 +56,9 @@ class ManualLoop final : public node::Loop {
     now_ = end;
   }
 
+  // Time passes in which nothing is done: the process stood still.
+  void pause(Duration duration) { now_ = now_ + duration; }
+
   [[nodiscard]] std::size_t timers() const { return timers_.size(); }
 
  private:

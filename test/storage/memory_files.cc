@@ -21,9 +21,28 @@ bool is_in(const std::string& path, const std::string& directory) {
   return directory == (slash == std::string::npos ? "." : path.substr(0, slash));
 }
 
-void apply(const MemoryDisk::NameChange& change, std::map<std::string, std::shared_ptr<MemoryDisk::Inode>>& names) {
-  if (!change.removed.empty()) names.erase(change.removed);
-  if (!change.made.empty()) names[change.made] = change.inode;
+using Names = std::map<std::string, std::shared_ptr<MemoryDisk::Inode>>;
+
+void apply(const MemoryDisk::NameChange& change, Names& names, std::set<std::string>& directories) {
+  if (change.inode) {
+    if (!change.removed.empty()) names.erase(change.removed);
+    names[change.made] = change.inode;
+    return;
+  }
+  names.erase(change.removed);
+  directories.erase(change.removed);
+  if (change.made.empty()) return;
+  directories.insert(change.made);
+  const std::string below = change.removed + "/";
+  const auto now = [&](const std::string& path) { return change.made + path.substr(change.removed.size()); };
+  for (auto at = names.lower_bound(below); at != names.end() && at->first.starts_with(below);) {
+    names[now(at->first)] = at->second;
+    at = names.erase(at);
+  }
+  for (auto at = directories.lower_bound(below); at != directories.end() && at->starts_with(below);) {
+    directories.insert(now(*at));
+    at = directories.erase(at);
+  }
 }
 
 }  // namespace
@@ -50,6 +69,8 @@ MemoryDisk::MemoryDisk(const MemoryDisk& other) {
   for (const NameChange& change : other.name_changes) {
     name_changes.push_back({change.removed, change.made, change.inode ? copy(change.inode) : nullptr});
   }
+  directories = other.directories;
+  durable_directories = other.durable_directories;
 }
 
 void MemoryDisk::crash() {
@@ -58,13 +79,14 @@ void MemoryDisk::crash() {
     inode->now = inode->durable;
   }
   names = durable_names;
+  directories = durable_directories;
   name_changes.clear();
   locks.clear();
 }
 
 void MemoryDisk::crash(Random& random) {
   for (const NameChange& change : std::exchange(name_changes, {})) {
-    if (random.chance(500'000)) apply(change, durable_names);
+    if (random.chance(500'000)) apply(change, durable_names, durable_directories);
   }
   for (auto& [path, inode] : durable_names) {
     for (const Pending& write : std::exchange(inode->pending, {})) {
@@ -180,6 +202,23 @@ class MemoryFile final : public storage::File {
   const std::shared_ptr<MemoryDisk::Inode> inode_;
 };
 
+class MemorySendableFile final : public node::SendableFile {
+ public:
+  MemorySendableFile(MemoryDisk& disk, std::string path, std::shared_ptr<MemoryDisk::Inode> inode)
+      : disk_(disk), path_(std::move(path)), inode_(std::move(inode)) {}
+  [[nodiscard]] std::uint64_t size() const override { return inode_->now.size(); }
+  Result<Bytes> read(std::uint64_t offset, std::size_t length) override {
+    if (auto ok = disk_.call(path_ + ": read"); !ok) return fail(ok);
+    if (offset >= inode_->now.size()) return Bytes{};
+    return inode_->now.substr(static_cast<std::size_t>(offset), length);
+  }
+
+ private:
+  MemoryDisk& disk_;
+  const std::string path_;
+  const std::shared_ptr<MemoryDisk::Inode> inode_;
+};
+
 MemoryFiles::~MemoryFiles() {
   for (const std::string& path : locks_) disk_.locks.erase(path);
 }
@@ -217,38 +256,82 @@ Result<std::vector<std::string>> MemoryFiles::list(const std::string& directory)
   for (const auto& [path, inode] : disk_.names) {
     if (is_in(path, directory)) result.push_back(path.substr(path.rfind('/') + 1));
   }
+  for (const std::string& path : disk_.directories) {
+    if (is_in(path, directory)) result.push_back(path.substr(path.rfind('/') + 1));
+  }
+  if (disk_.names.contains(directory)) return fail(Code::io, directory + ": is no directory");
+  std::ranges::sort(result);
   return result;
 }
 
 Result<bool> MemoryFiles::exists(const std::string& path) {
   if (auto ok = disk_.call(path + ": exists"); !ok) return fail(ok);
-  return disk_.names.contains(path);
+  return disk_.names.contains(path) || disk_.directories.contains(path);
 }
 
 Result<> MemoryFiles::rename(const std::string& from, const std::string& to) {
   if (auto ok = disk_.call(from + ": rename"); !ok) return ok;
   const auto at = disk_.names.find(from);
-  if (at == disk_.names.end()) return fail(Code::io, from + ": no such file");
-  const MemoryDisk::NameChange change{from, to, at->second};
-  apply(change, disk_.names);
+  const bool is_directory = disk_.directories.contains(from);
+  if (at == disk_.names.end() && !is_directory) return fail(Code::io, from + ": no such file");
+  if (is_directory && holds_something(to)) return fail(Code::io, to + ": is not empty");
+  const MemoryDisk::NameChange change{from, to, is_directory ? nullptr : at->second};
+  apply(change, disk_.names, disk_.directories);
   disk_.name_changes.push_back(change);
   return {};
 }
 
 Result<> MemoryFiles::remove(const std::string& path) {
   if (auto ok = disk_.call(path + ": remove"); !ok) return ok;
-  if (disk_.names.erase(path) == 0) return fail(Code::io, path + ": no such file");
+  if (disk_.directories.contains(path) && holds_something(path)) return fail(Code::io, path + ": is not empty");
+  if (disk_.names.erase(path) + disk_.directories.erase(path) == 0) return fail(Code::io, path + ": no such file");
   disk_.name_changes.push_back({path, "", nullptr});
   return {};
 }
 
-Result<> MemoryFiles::make_directory(const std::string& path) { return disk_.call(path + ": make directory"); }
+bool MemoryFiles::holds_something(const std::string& directory) const {
+  const auto is_here = [&](const std::string& path) { return is_in(path, directory); };
+  return std::ranges::any_of(disk_.names, [&](const auto& name) { return is_here(name.first); }) ||
+         std::ranges::any_of(disk_.directories, is_here);
+}
+
+Result<> MemoryFiles::make_directory(const std::string& path) {
+  if (auto ok = disk_.call(path + ": make directory"); !ok) return ok;
+  for (std::size_t at = 0; at < path.size();) {
+    at = std::min(path.find('/', at + 1), path.size());
+    disk_.directories.insert(path.substr(0, at));
+    disk_.durable_directories.insert(path.substr(0, at));
+  }
+  return {};
+}
+
+Result<> MemoryFiles::link(const std::string& from, const std::string& to) {
+  if (auto ok = disk_.call(from + ": link"); !ok) return ok;
+  const auto at = disk_.names.find(from);
+  if (at == disk_.names.end()) return fail(Code::io, from + ": no such file");
+  if (disk_.names.contains(to)) return fail(Code::already_present, to + ": is there already");
+  const MemoryDisk::NameChange change{"", to, at->second};
+  apply(change, disk_.names, disk_.directories);
+  disk_.name_changes.push_back(change);
+  return {};
+}
+
+Result<std::shared_ptr<node::SendableFile>> MemoryFiles::open_to_send(const std::string& path) {
+  if (auto ok = disk_.call(path + ": open"); !ok) return fail(ok);
+  const auto at = disk_.names.find(path);
+  if (at == disk_.names.end()) return fail(Code::io, path + ": no such file");
+  return std::make_shared<MemorySendableFile>(disk_, path, at->second);
+}
+
+Result<std::string> MemoryFiles::system_path(const std::string& path) {
+  return fail(Code::unsupported, path + ": is in memory");
+}
 
 Result<> MemoryFiles::sync_directory(const std::string& directory) {
   if (auto ok = disk_.call(directory + ": sync"); !ok) return ok;
   std::erase_if(disk_.name_changes, [&](const MemoryDisk::NameChange& change) {
     if (!is_in(change.made.empty() ? change.removed : change.made, directory)) return false;
-    apply(change, disk_.durable_names);
+    apply(change, disk_.durable_names, disk_.durable_directories);
     return true;
   });
   return {};

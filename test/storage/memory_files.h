@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A disk in memory that loses what a real one may lose. Every write is pending until its file is synced, every name
-// until its directory is. A crash keeps the pending writes in pieces of 512 bytes and the pending names one by one,
-// as a random generator wants it. Any call can be made to fail.
+// until its directory is (a directory that was made is durable at once). A crash keeps the pending writes in pieces of
+// 512 bytes and the pending names one by one, as a random generator wants it. Any call can be made to fail.
 #pragma once
 
 #include <functional>
@@ -36,7 +36,7 @@ class MemoryDisk {
   struct NameChange {
     std::string removed;  // empty: none
     std::string made;     // empty: none
-    std::shared_ptr<Inode> inode;
+    std::shared_ptr<Inode> inode;  // of what is made; null: a directory, renamed with all that is in it
   };
 
   MemoryDisk() = default;
@@ -63,6 +63,8 @@ class MemoryDisk {
 
   std::map<std::string, std::shared_ptr<Inode>> names;
   std::map<std::string, std::shared_ptr<Inode>> durable_names;
+  std::set<std::string> directories;
+  std::set<std::string> durable_directories;
   std::vector<NameChange> name_changes;
   std::set<std::string> locks;
   std::optional<std::uint64_t> bytes_max;  // of all files together; beyond it there is no space
@@ -89,6 +91,9 @@ class MemoryFiles final : public storage::Files {
   Result<> remove(const std::string& path) override;
   Result<> make_directory(const std::string& path) override;
   Result<> sync_directory(const std::string& directory) override;
+  Result<> link(const std::string& from, const std::string& to) override;
+  Result<std::shared_ptr<node::SendableFile>> open_to_send(const std::string& path) override;
+  Result<std::string> system_path(const std::string& path) override;
   Result<> lock(const std::string& path) override;
 
   // Asynchronous writes reach the disk (not durably) and are not answered before release().
@@ -99,6 +104,7 @@ class MemoryFiles final : public storage::Files {
  private:
   friend class MemoryFile;
   void finish(node::Task task);
+  [[nodiscard]] bool holds_something(const std::string& directory) const;
 
   MemoryDisk& disk_;
   node::Loop& loop_;

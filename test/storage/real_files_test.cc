@@ -10,11 +10,13 @@
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <thread>
 
 #include "test/storage/log_life.h"
+#include "test/storage/snapshots.h"
 
 namespace zraft::test {
 namespace {
@@ -155,6 +157,112 @@ TEST_P(RealFiles, DoesWhatTheSeamSaysOfNames) {
   ASSERT_TRUE(files_->remove("a/b/two"));
   EXPECT_TRUE(files_->list("a/b").value().empty());
   EXPECT_FALSE(files_->list("nowhere"));
+}
+
+TEST_P(RealFiles, RenamesADirectoryWithAllThatIsInItButNotOverOneThatHoldsSomething) {
+  ASSERT_TRUE(files_->make_directory("a/b"));
+  ASSERT_TRUE(storage::replace_file(*files_, "a/b/one", "x"));
+  ASSERT_TRUE(files_->rename("a", "c"));
+  EXPECT_EQ(storage::read_file(*files_, "c/b/one", 10).value(), "x");
+  EXPECT_FALSE(files_->exists("a").value());
+  ASSERT_TRUE(files_->make_directory("a"));
+  EXPECT_EQ(files_->rename("a", "c").error().code, Code::io);
+  EXPECT_TRUE(files_->rename("c", "a")) << "an empty one makes room";
+  EXPECT_EQ(files_->remove("a/b").error().code, Code::io);
+  ASSERT_TRUE(files_->remove("a/b/one"));
+  EXPECT_TRUE(files_->remove("a/b"));
+}
+
+TEST_P(RealFiles, GivesAFileASecondName) {
+  ASSERT_TRUE(files_->make_directory("a"));
+  ASSERT_TRUE(storage::replace_file(*files_, "one", "x"));
+  ASSERT_TRUE(files_->link("one", "a/two"));
+  EXPECT_EQ(files_->link("one", "a/two").error().code, Code::already_present);
+  EXPECT_EQ(files_->link("none", "a/three").error().code, Code::io);
+  ASSERT_TRUE(files_->remove("one"));
+  EXPECT_EQ(storage::read_file(*files_, "a/two", 10).value(), "x");
+}
+
+TEST_P(RealFiles, SendsAFileThatHasLostItsName) {
+  ASSERT_TRUE(storage::replace_file(*files_, "one", "content"));
+  auto file = files_->open_to_send("one");
+  ASSERT_TRUE(file) << file.error().text;
+  ASSERT_TRUE(storage::replace_file(*files_, "one", "another"));
+  ASSERT_TRUE(files_->remove("one"));
+  EXPECT_EQ((*file)->size(), 7U);
+  EXPECT_EQ((*file)->read(3, 100).value(), "tent");
+  EXPECT_GE((*file)->descriptor(), 0);
+  EXPECT_EQ(files_->open_to_send("one").error().code, Code::io);
+  files_.reset();
+  EXPECT_EQ((*file)->read(0, 3).value(), "con") << "it is open as long as it lives";
+}
+
+TEST_P(RealFiles, SaysWhereAFileIsForTheOperatingSystem) {
+  EXPECT_EQ(files_->system_path("a/b").value(), (root_ / "deep" / "data" / "a" / "b").string());
+}
+
+TEST_P(RealFiles, TakeTheFilesThatALibraryWroteIntoASnapshot) {
+  const Bytes linked = some_bytes(storage::snapshot_chunk_size + 1, 3);
+  const auto outside = root_ / "library";
+  std::ofstream(outside, std::ios::binary) << linked;
+  const auto task = [&](node::SnapshotWriter& writer) -> Result<> {
+    EXPECT_TRUE(writer.begin("by_hand"));
+    EXPECT_TRUE(writer.append("x"));
+    const std::filesystem::path directory = writer.directory().value();
+    EXPECT_TRUE(std::filesystem::is_empty(directory));
+    std::ofstream(directory / "empty");
+    std::filesystem::create_hard_link(outside, directory / "000001.sst");
+    return {};
+  };
+  const auto written = storage::write_snapshot(*files_, "peer", {10}, "own", meta_at(3, 7), task);
+  ASSERT_TRUE(written) << written.error().text;
+  EXPECT_EQ(written->files, manifest_of({}, {{"000001.sst", linked}, {"by_hand", "x"}, {"empty", ""}}).files);
+  auto reader = storage::open_snapshot(*files_, "peer", {{3}, {7}});
+  ASSERT_TRUE(reader);
+  const std::filesystem::path directory = (*reader)->directory().value();
+  EXPECT_EQ(std::filesystem::file_size(directory / "000001.sst"), linked.size());
+  EXPECT_EQ(std::filesystem::hard_link_count(outside), 2U);
+  EXPECT_EQ((*reader)->read("000001.sst", 0, linked.size()).value(), linked);
+  std::fstream(outside, std::ios::in | std::ios::out | std::ios::binary) << "damage";
+  EXPECT_EQ((*reader)->directory().error().code, Code::corrupt) << "all of it is looked at before it is given";
+}
+
+TEST_P(RealFiles, TakeNothingButPlainFilesWithPlainNamesFromALibrary) {
+  for (const bool has_directory : {false, true}) {
+    const auto task = [&](node::SnapshotWriter& writer) -> Result<> {
+      const std::filesystem::path directory = writer.directory().value();
+      if (has_directory) {
+        std::filesystem::create_directories(directory / "a" / "b");
+      } else {
+        std::ofstream(directory / "meta");
+      }
+      return {};
+    };
+    const auto written = storage::write_snapshot(*files_, "peer", {10}, "own", meta_at(3, 7), task);
+    ASSERT_FALSE(written);
+    EXPECT_EQ(written.error().code, Code::bad_request) << written.error().text;
+    EXPECT_TRUE(files_->list("peer").value().empty());
+  }
+}
+
+TEST_P(RealFiles, CarrySnapshotsThroughAllTheirLife) {
+  const Contents contents = some_contents(1);
+  ASSERT_TRUE(save(*files_, "peer", meta_at(3, 7), contents));
+  ASSERT_TRUE(fetch(*files_, "peer", manifest_of(meta_at(3, 9), contents), contents));
+  const auto found = storage::find_snapshots(*files_, "peer");
+  ASSERT_TRUE(found) << found.error().text;
+  ASSERT_EQ(found->complete.size(), 2U);
+  for (const auto& manifest : found->complete) {
+    EXPECT_TRUE(storage::verify_snapshot(*files_, "peer", manifest));
+    EXPECT_EQ(read_all(*files_, "peer", manifest.meta.last), contents);
+    auto sending = storage::open_snapshot_to_send(*files_, "peer", manifest);
+    ASSERT_TRUE(sending);
+    EXPECT_EQ((*sending)[2]->read(0, 10'000'000).value(), contents.at("values"));
+  }
+  ASSERT_TRUE(storage::remove_snapshot(*files_, "peer", {{3}, {7}}));
+  EXPECT_EQ(files_->list("peer").value(), std::vector<std::string>{"snap-9-3"});
+  ASSERT_TRUE(storage::remove_all_snapshots(*files_, "peer"));
+  EXPECT_FALSE(files_->exists("peer").value());
 }
 
 TEST_P(RealFiles, HoldsALockUntilItEnds) {

@@ -34,7 +34,7 @@ class Kill(WriterTest):
         self.wait_for_writes(f"after {names} came back in round {number}")
 
     def test_no_acknowledged_write_is_lost(self):
-        self.start_group(3, "--max_segment_size", "64K")
+        self.start_group(3, "--max_segment_size", "64K", "--shards", "2")
         self.start_writers()
         for number in range(ROUNDS):
             self.kill_some_and_start_them_again(number)

@@ -162,9 +162,9 @@ class SystemTest(unittest.TestCase):
         return ran.stderr
 
     def status(self):
-        """The table of `zraft status`: by node, the cells by heading."""
+        """The table of `zraft status`: by node, the cells by heading. Without what follows it, after an empty line."""
         ran = self.zraft("status")
-        lines = [line.split() for line in ran.stdout.splitlines() if line.strip()]
+        lines = [line.split() for line in ran.stdout.split("\n\n")[0].splitlines()]
         if ran.returncode != 0 or not lines:
             return {}
         rows = [dict(zip(map(str.lower, lines[0]), cells)) for cells in lines[1:]]

@@ -13,6 +13,9 @@ namespace zraft {
 // The checksum of `data`, or of what `previous` covered followed by `data`.
 [[nodiscard]] std::uint32_t crc32c(BytesView data, std::uint32_t previous = 0);
 
+// The checksum of two parts, one behind the other, from those of the parts alone. It takes no longer for long parts.
+[[nodiscard]] std::uint32_t crc32c_combine(std::uint32_t first, std::uint32_t second, std::uint64_t second_length);
+
 // The table version, for the test that holds the two against each other.
 [[nodiscard]] std::uint32_t crc32c_by_table(BytesView data, std::uint32_t previous = 0);
 

@@ -16,9 +16,15 @@ namespace {
 
 class Creation : public std::enable_shared_from_this<Creation> {
  public:
-  Creation(node::Loop& loop, LightSession& session, NewGroup group, Instant deadline,
+  // `bring`: null, if the group begins with nothing.
+  Creation(node::Loop& loop, LightSession& session, NewGroup group, Bring bring, Instant deadline,
            std::move_only_function<void(Result<>)> done)
-      : loop_(loop), session_(session), group_(std::move(group)), deadline_(deadline), done_(std::move(done)) {}
+      : loop_(loop),
+        session_(session),
+        group_(std::move(group)),
+        bring_(std::move(bring)),
+        deadline_(deadline),
+        done_(std::move(done)) {}
 
   void start(Random random) {
     group_id_.value = random.next() | 1;
@@ -72,7 +78,7 @@ class Creation : public std::enable_shared_from_this<Creation> {
         std::exchange(unchecked_, {}),
         [this](const raft::Member& member) { return net::CheckPeer{group_.name, member.peer, group_.backend}; },
         deadline_, [this] {
-          if (!first_error_) return start_peers();
+          if (!first_error_) return bring_ == nullptr ? start_peers() : bring_first();
           const Instant again = loop_.now() + pause;
           if (!may_pass(*first_error_) || deadline_ - again < again - begun_) {
             return finish(std::unexpected(*first_error_));
@@ -89,11 +95,36 @@ class Creation : public std::enable_shared_from_this<Creation> {
         [this](const raft::Member& member) {
           return net::StartPeer{group_.name, group_id_, group_.backend, member.id, member.peer, membership_};
         },
-        deadline_, [this] {
-          if (!first_error_) return finish({});
-          undo();
-        });
+        deadline_, [this] { end_start(); });
   }
+
+  // The others know nobody but the first one, and so cannot elect anybody among themselves, with nothing: it has to
+  // lead, and they are members by the membership that it sends them.
+  void bring_first() {
+    const auto first = *std::ranges::find(membership_.members, group_.peers.front(), &raft::Member::peer);
+    const Duration timeout = deadline_ - begun_;
+    bring_({group_.name, group_id_, group_.backend, first.id, first.peer, membership_},
+           [self = shared_from_this(), first, timeout](const Result<>& brought) {
+             self->deadline_ = self->loop_.now() + timeout;
+             self->note(first, brought ? Error{} : brought.error());
+             self->first_error_ ? self->undo() : self->start_others(first);
+           });
+  }
+
+  void start_others(const raft::Member& first) {
+    std::vector<raft::Member> others = membership_.members;
+    std::erase(others, first);
+    if (others.empty()) return finish({});
+    ask_all(
+        others,
+        [this, &first](const raft::Member& member) {
+          return net::StartPeer{group_.name, group_id_, group_.backend, member.id, member.peer,
+                                raft::membership_of({first})};
+        },
+        deadline_, [this] { end_start(); });
+  }
+
+  void end_start() { first_error_ ? undo() : finish({}); }
 
   // One whose answer did not come may have started as well.
   void undo() {
@@ -119,8 +150,9 @@ class Creation : public std::enable_shared_from_this<Creation> {
   node::Loop& loop_;
   LightSession& session_;
   const NewGroup group_;
+  Bring bring_;
   const Instant begun_ = loop_.now();
-  const Instant deadline_;
+  Instant deadline_;
   std::move_only_function<void(Result<>)> done_;
   raft::GroupId group_id_;
   raft::Membership membership_;
@@ -198,7 +230,14 @@ class Gathering : public std::enable_shared_from_this<Gathering> {
 
 void create_group(node::Loop& loop, LightSession& session, NewGroup group, Instant deadline, Random random,
                   std::move_only_function<void(Result<>)> done) {
-  auto creation = std::make_shared<Creation>(loop, session, std::move(group), deadline, std::move(done));
+  auto creation = std::make_shared<Creation>(loop, session, std::move(group), nullptr, deadline, std::move(done));
+  loop.post([creation, random] { creation->start(random); });
+}
+
+void restore_group(node::Loop& loop, LightSession& session, NewGroup group, Bring bring, Duration timeout,
+                   Random random, std::move_only_function<void(Result<>)> done) {
+  auto creation = std::make_shared<Creation>(loop, session, std::move(group), std::move(bring), loop.now() + timeout,
+                                             std::move(done));
   loop.post([creation, random] { creation->start(random); });
 }
 

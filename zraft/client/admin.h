@@ -25,6 +25,16 @@ struct NewGroup {
 void create_group(node::Loop& loop, LightSession& session, NewGroup group, Instant deadline, Random random,
                   std::move_only_function<void(Result<>)> done);
 
+// Starts the first peer of a group, with a state of its own instead of none, and tells when it is durable there, or why
+// it is not and nothing was begun.
+using Bring =
+    std::move_only_function<void(const net::RestorePeer& first, std::move_only_function<void(Result<>)> done)>;
+
+// Creates a group whose first peer is brought a state; the other ones begin with nothing, and are sent that. `timeout`
+// is for all of it but the bringing. Whatever fails, what was begun is undone. Errors: as create_group().
+void restore_group(node::Loop& loop, LightSession& session, NewGroup group, Bring bring, Duration timeout,
+                   Random random, std::move_only_function<void(Result<>)> done);
+
 // One row of what a cluster looks like: a member, as its host sees it, or why its host says nothing.
 struct MemberStatus {
   std::string peer;     // "name@host:port", or the address alone if nobody knows who is there

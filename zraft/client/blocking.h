@@ -6,6 +6,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <future>  // for those who would rather wait elsewhere
 #include <mutex>
 #include <optional>
 #include <utility>

@@ -9,41 +9,20 @@
 #include <utility>
 
 #include "zraft/client/blocking.h"
+#include "zraft/client/once.h"
 #include "zraft/net/address.h"
 #include "zraft/net/asio_loop.h"
 #include "zraft/net/asio_network.h"
 
 namespace zraft::client {
-namespace {
-
-// Answers once: with what came, or, if it is dropped, that the client has stopped.
-class Once {
- public:
-  explicit Once(Done done) : done_(std::move(done)) {}
-  Once(Once&& other) noexcept : done_(std::exchange(other.done_, nullptr)) {}
-  Once& operator=(Once&&) = delete;
-  ~Once() {
-    if (done_) done_({.error = {Code::stopped, "the client was stopped before the answer came"}, .data = {}});
-  }
-  void operator()(Outcome outcome) { std::exchange(done_, nullptr)(std::move(outcome)); }
-
- private:
-  Done done_;
-};
-
-Result<Bytes> result_of(Outcome outcome) {
-  if (outcome.error.code != Code::ok) return std::unexpected(std::move(outcome.error));
-  return std::move(outcome.data);
-}
-
-}  // namespace
-
 struct Client::World {
   std::unique_ptr<net::AsioLoop> loop;
   std::unique_ptr<net::AsioNetwork> network;
   std::unique_ptr<LightSession> session;
+  std::unique_ptr<Watches> watches;
   Settings settings;
   Random random{0};
+  std::thread::id thread_id;
   std::optional<net::LoopThread> thread;  // last, so it ends first
 
   Duration bounded(Duration timeout) const { return std::clamp(timeout, Duration{1}, Duration::seconds(86'400)); }
@@ -54,6 +33,7 @@ Client::Client(std::unique_ptr<World> world) : world_(std::move(world)) {}
 Client::~Client() {
   world_->thread.reset();
   // The loop has ended: nothing runs at the same time any more.
+  world_->watches.reset();
   world_->session.reset();
 }
 
@@ -71,8 +51,10 @@ Result<std::unique_ptr<Client>> Client::connect(Settings settings) {
   world->random = Random(seed_of_the_system());
   world->session =
       std::make_unique<LightSession>(*world->loop, *world->network, std::move(settings), world->random.fork());
+  world->watches = std::make_unique<Watches>(*world->loop, *world->session, world->random.fork());
   auto thread = net::LoopThread::start(*world->loop);
   if (!thread) return fail(thread);
+  world->thread_id = thread->id();
   world->thread.emplace(std::move(*thread));
   return std::unique_ptr<Client>(new Client(std::move(world)));
 }
@@ -83,6 +65,16 @@ void Client::post(std::move_only_function<void(LightSession&, node::Loop&)> task
   world_->loop->post([world = world_.get(), task = std::move(task)]() mutable { task(*world->session, *world->loop); });
 }
 
+void Client::run(std::move_only_function<void(LightSession&, node::Loop&)> task) {
+  if (std::this_thread::get_id() == world_->thread_id) return task(*world_->session, *world_->loop);
+  Awaited<bool> done;
+  post([&](LightSession& session, node::Loop& loop) {
+    task(session, loop);
+    done.give(true);
+  });
+  static_cast<void>(done.wait());
+}
+
 void Client::propose(Bytes command, Duration timeout, Done done) {
   post([world = world_.get(), command = std::move(command), timeout, done = Once(std::move(done))](
            LightSession& session, node::Loop& loop) mutable {
@@ -90,11 +82,45 @@ void Client::propose(Bytes command, Duration timeout, Done done) {
   });
 }
 
-void Client::query(Bytes query, net::Consistency consistency, Duration timeout, Done done) {
-  post([world = world_.get(), query = std::move(query), consistency, timeout, done = Once(std::move(done))](
+void Client::query(Bytes query, net::ReadChoice choice, Duration timeout, Done done) {
+  post([world = world_.get(), query = std::move(query), choice, timeout, done = Once(std::move(done))](
            LightSession& session, node::Loop& loop) mutable {
-    session.query(std::move(query), consistency, loop.now() + world->bounded(timeout), std::move(done));
+    session.query(std::move(query), choice, loop.now() + world->bounded(timeout), std::move(done));
   });
+}
+
+// --- sessions and watches ---
+
+Result<std::unique_ptr<ClientSession>> Client::open_session(SessionOptions options, Session::OnState on_state) {
+  Awaited<Result<>> opened;
+  auto session = std::make_unique<ClientSession>(
+      *this, options,
+      [waiting = &opened, on_state = std::move(on_state)](SessionState state, const Error& why) mutable {
+        if (on_state) on_state(state, why);
+        if (waiting == nullptr) return;
+        const bool is_open = state == SessionState::connected;
+        std::exchange(waiting, nullptr)->give(is_open ? Result<>() : std::unexpected(why));
+      });
+  if (Result<> result = opened.wait(); !result) return std::unexpected(std::move(result.error()));
+  return session;
+}
+
+WatchNumber Client::watch(WatchOptions options, Duration timeout, OnEvent on_event) {
+  WatchNumber number;
+  run([&](LightSession&, node::Loop& loop) {
+    number = world_->watches->watch(std::move(options), loop.now() + world_->bounded(timeout), std::move(on_event));
+  });
+  return number;
+}
+
+void Client::cancel(WatchNumber watch) {
+  run([&](LightSession&, node::Loop&) { world_->watches->cancel(watch); });
+}
+
+std::optional<WatchPosition> Client::position(WatchNumber watch) {
+  std::optional<WatchPosition> position;
+  run([&](LightSession&, node::Loop&) { position = world_->watches->position(watch); });
+  return position;
 }
 
 // --- blocking ---
@@ -105,9 +131,9 @@ Result<Bytes> Client::propose(Bytes command, Duration timeout) {
   return result_of(answer.wait());
 }
 
-Result<Bytes> Client::query(Bytes query, Duration timeout, net::Consistency consistency) {
+Result<Bytes> Client::query(Bytes query, Duration timeout, net::ReadChoice choice) {
   Awaited<Outcome> answer;
-  this->query(std::move(query), consistency, timeout, [&answer](Outcome outcome) { answer.give(std::move(outcome)); });
+  this->query(std::move(query), choice, timeout, [&answer](Outcome outcome) { answer.give(std::move(outcome)); });
   return result_of(answer.wait());
 }
 

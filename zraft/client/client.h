@@ -12,12 +12,15 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "zraft/client/admin.h"
+#include "zraft/client/client_session.h"
 #include "zraft/client/light_session.h"
 #include "zraft/client/members.h"
+#include "zraft/client/watch.h"
 
 namespace zraft::client {
 
@@ -26,20 +29,35 @@ class Client {
   // Starts the thread; hosts are connected when the first request needs them. Errors: bad_request (no hosts, or one
   // that is no "host:port"), io (the system gives no thread).
   static Result<std::unique_ptr<Client>> connect(Settings settings);
-  ~Client();  // what is under way is told Code::stopped; a write may have been applied
+  // What is under way is told Code::stopped; a write may have been applied. Requires: its sessions are gone.
+  ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
   // --- asynchronous ---
   void propose(Bytes command, Duration timeout, Done done);
-  void query(Bytes query, net::Consistency consistency, Duration timeout, Done done);
+  void query(Bytes query, net::ReadChoice choice, Duration timeout, Done done);
   // Runs `task` on the client's thread, with the session and the loop: for whatever has no call of its own.
   void post(std::move_only_function<void(LightSession&, node::Loop&)> task);
+  // The same, and waits until it has run. On the client's thread it runs at once.
+  void run(std::move_only_function<void(LightSession&, node::Loop&)> task);
+
+  // --- sessions and watches; session.h and watch.h say what they mean ---
+
+  // Blocks until the session is connected, or cannot be: timeout_unknown_outcome, all_failed, session_expired, ...
+  // `on_state` (may be null) is called on the client's thread.
+  [[nodiscard]] Result<std::unique_ptr<ClientSession>> open_session(SessionOptions options = {},
+                                                                    Session::OnState on_state = nullptr);
+  // A watch of no session. `on_event` is called on the client's thread; it may cancel. No event comes after cancel()
+  // has returned.
+  WatchNumber watch(WatchOptions options, Duration timeout, OnEvent on_event);
+  void cancel(WatchNumber watch);
+  [[nodiscard]] std::optional<WatchPosition> position(WatchNumber watch);
 
   // --- blocking ---
   [[nodiscard]] Result<Bytes> propose(Bytes command, Duration timeout);
   [[nodiscard]] Result<Bytes> query(Bytes query, Duration timeout,
-                                    net::Consistency consistency = net::Consistency::linearizable);
+                                    net::ReadChoice choice = {});
   [[nodiscard]] net::Reply ask(const std::string& address, net::RequestBody body, Duration timeout);
   // See admin.h.
   [[nodiscard]] Result<> create_group(const NewGroup& group, Duration timeout);

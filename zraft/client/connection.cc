@@ -55,6 +55,11 @@ void LightSession::Connection::on_frame(node::FrameKind kind, const SharedBytes&
     is_up_ = true;
     return session_.on_up(*this);
   }
+  if (kind == node::FrameKind::watch_event) {
+    auto event = net::decode_watch_event(*body);
+    if (!event) return close({event.error().code, host_ + " sent a bad " + event.error().text});
+    return session_.on_event(host_, std::move(*event));
+  }
   if (kind != node::FrameKind::reply) return close({Code::corrupt, host_ + " sent a frame that does not belong here"});
   auto reply = net::decode_reply(*body);
   if (!reply) return close({reply.error().code, host_ + " sent a bad " + reply.error().text});

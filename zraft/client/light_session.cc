@@ -14,11 +14,24 @@ namespace {
 
 constexpr Duration sweep_interval = Duration::milliseconds(10);
 constexpr std::size_t hosts_max = 64;
+constexpr std::size_t hints_in_a_row = 8;   // then another host is asked: two may each name the other
 constexpr std::size_t refusals_at_once = 3;  // a leader that changes is followed so often without a pause
 
 std::uint32_t milliseconds_until(Instant deadline, Instant now) {
   const std::int64_t left = ((deadline - now).ns + 999'999) / 1'000'000;
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 1, UINT32_MAX));
+}
+
+std::uint32_t staleness_ms(const net::ReadChoice& choice) {
+  if (choice.consistency != net::Consistency::bounded) return 0;
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(choice.staleness_max.to_milliseconds(), 0, UINT32_MAX));
+}
+
+std::move_only_function<void(Repeated)> with_outcome(Done done) {
+  return [done = std::move(done)](Repeated ended) mutable {
+    auto* data = std::get_if<net::Data>(&ended.reply.body);
+    done({.error = std::move(ended.reply.error), .data = data == nullptr ? Bytes{} : std::move(data->data)});
+  };
 }
 
 }  // namespace
@@ -38,22 +51,19 @@ void LightSession::propose(Bytes command, Instant deadline, Done done) {
   request.body = net::Propose{settings_.group, std::move(command)};
   request.is_write = true;
   request.deadline = deadline;
-  request.done = [done = std::move(done)](net::Reply reply) mutable {
-    auto* data = std::get_if<net::Data>(&reply.body);
-    done({.error = std::move(reply.error), .data = data == nullptr ? Bytes{} : std::move(data->data)});
-  };
+  request.done = with_outcome(std::move(done));
   begin(std::move(request));
 }
 
-void LightSession::query(Bytes query, net::Consistency consistency, Instant deadline, Done done) {
+void LightSession::query(Bytes query, net::ReadChoice choice, Instant deadline, Done done) {
   Request request;
-  request.body = net::Query{settings_.group, consistency, std::move(query)};
-  request.is_local = consistency == net::Consistency::stale;
+  request.body = net::Query{.group = settings_.group,
+                            .consistency = choice.consistency,
+                            .data = std::move(query),
+                            .staleness_max_ms = staleness_ms(choice)};
+  request.is_local = choice.consistency == net::Consistency::stale || choice.consistency == net::Consistency::bounded;
   request.deadline = deadline;
-  request.done = [done = std::move(done)](net::Reply reply) mutable {
-    auto* data = std::get_if<net::Data>(&reply.body);
-    done({.error = std::move(reply.error), .data = data == nullptr ? Bytes{} : std::move(data->data)});
-  };
+  request.done = with_outcome(std::move(done));
   begin(std::move(request));
 }
 
@@ -62,9 +72,20 @@ void LightSession::ask(const std::string& address, net::RequestBody body, Instan
   Request request;
   request.body = std::move(body);
   request.deadline = deadline;
-  request.done = std::move(done);
+  request.done = [done = std::move(done)](Repeated ended) mutable { done(std::move(ended.reply)); };
   request.is_pinned = true;
   request.host = address;
+  begin(std::move(request));
+}
+
+void LightSession::repeat(Repeat repeat) {
+  Request request;
+  request.body = std::move(repeat.body);
+  request.deadline = repeat.deadline;
+  request.attempt_timeout = repeat.attempt_timeout;
+  request.refresh = std::move(repeat.refresh);
+  request.done = std::move(repeat.done);
+  request.is_repeatable = true;
   begin(std::move(request));
 }
 
@@ -132,10 +153,14 @@ void LightSession::attempt(std::uint64_t id) {
 void LightSession::send(std::uint64_t id, Connection& to) {
   Request& request = requests_.at(id);
   if (to.queued_bytes() > settings_.queue_bytes_max) {
-    return end(id, Code::busy, to.host() + " does not take in what is sent to it (queue_bytes_max): send less");
+    std::string why = to.host() + " does not take in what is sent to it (queue_bytes_max): send less";
+    if (request.is_repeatable) return try_again(id, {Code::busy, std::move(why)}, short_pause());
+    return end(id, Code::busy, std::move(why));
   }
+  if (request.refresh) request.refresh(request.body);
   request.is_out = true;
   request.sent = loop_.now();
+  if (!request.is_in_doubt) request.first_sent = request.sent;
   to.send({.id = id, .timeout_ms = milliseconds_until(request.deadline, loop_.now()), .body = request.body});
 }
 
@@ -144,6 +169,12 @@ void LightSession::try_again(std::uint64_t id, Error why, Duration pause) {
   request.is_out = false;
   request.last_failure = std::move(why);
   if (request.is_pinned) return end(id, Code::all_failed, request.last_failure.text);
+  if (std::holds_alternative<net::Watch>(request.body)) {
+    // A host may have taken the first one, and takes no second watch of the same id.
+    auto again = requests_.extract(id);
+    id = again.key() = ++last_id_;
+    requests_.insert(std::move(again));
+  }
   waiting_.emplace(loop_.now() + pause, id);
   if (pause.ns == 0) {
     loop_.post([this, life = lifetime_.watch()] {
@@ -167,9 +198,12 @@ void LightSession::wake_waiting() {
 void LightSession::end(std::uint64_t id, net::Reply reply) {
   const auto found = requests_.find(id);
   if (found == requests_.end()) return;
-  auto done = std::move(found->second.done);
+  Request request = std::move(found->second);
   requests_.erase(found);
-  done(std::move(reply));
+  request.done({.reply = std::move(reply),
+                .is_in_doubt = request.is_in_doubt,
+                .sent = request.first_sent,
+                .host = std::move(request.host)});
 }
 
 void LightSession::end(std::uint64_t id, Code code, std::string text) {
@@ -187,8 +221,16 @@ void LightSession::on_up(Connection& connection) {
 void LightSession::on_reply(const std::string& host, net::Reply reply) {
   const std::uint64_t id = reply.id;
   const auto found = requests_.find(id);
+  // What was done is done, even if another host is being asked by now.
+  if (found != requests_.end() && found->second.is_repeatable && reply.error.code == Code::ok) {
+    leader_ = found->second.host = host;
+    return end(id, std::move(reply));
+  }
   // Late, or of a host that was given up for this request.
-  if (found == requests_.end() || found->second.host != host || !found->second.is_out) return;
+  if (found == requests_.end() || found->second.host != host || !found->second.is_out) {
+    if (std::holds_alternative<net::Watching>(reply.body)) cancel_watch(host, id);  // nobody waits for it any more
+    return;
+  }
   Request& request = found->second;
   if (request.is_pinned) return end(id, std::move(reply));
   if (reply.error.code != Code::ok) return on_refusal(id, request, std::move(reply));
@@ -202,11 +244,16 @@ void LightSession::on_refusal(std::uint64_t id, Request& request, net::Reply rep
   const bool is_first = request.refusals <= refusals_at_once;
   switch (reply.error.code) {
     case Code::not_leader: {
-      follow(request.host, reply.leader);
+      if (request.refusals % hints_in_a_row == 0) {
+        leader_.clear();
+      } else {
+        follow(request.host, reply.leader);
+      }
       const bool is_hopeful = !reply.leader.empty() && is_first;
       return try_again(id, std::move(reply.error), is_hopeful ? Duration{} : short_pause());
     }
     case Code::not_found:
+      if (is_gone(request)) return end(id, std::move(reply));
       // A host without a peer of the group; only if all of them are, there is no such group.
       if (leader_ == request.host) leader_.clear();
       request.without.insert(request.host);
@@ -222,9 +269,42 @@ void LightSession::on_refusal(std::uint64_t id, Request& request, net::Reply rep
     case Code::timeout:
       if (!request.is_write) return try_again(id, std::move(reply.error), short_pause());
       return end(id, std::move(reply));
+    case Code::timeout_unknown_outcome:
+      if (!request.is_repeatable) return end(id, std::move(reply));
+      request.is_in_doubt = true;
+      return try_again(id, std::move(reply.error), short_pause());
     default:
       return end(id, std::move(reply));
   }
+}
+
+// The host leads the group, as far as anybody has said, and does not remember what has changed since.
+bool LightSession::is_gone(const Request& request) const {
+  const auto* watch = std::get_if<net::Watch>(&request.body);
+  return watch != nullptr && watch->after && leader_ == request.host;
+}
+
+// --- watches ---
+
+void LightSession::on_event(const std::string& host, net::WatchEvent event) {
+  if (event.what == net::WatchEvent::What::leader_changed && leader_ == host) leader_.clear();
+  for (EventSink* sink : sinks_) {
+    if (sink->on_event(host, event)) return;
+  }
+  if (!event.is_last) cancel_watch(host, event.watch);
+}
+
+void LightSession::cancel_watch(const std::string& host, std::uint64_t watch) {
+  if (!connection(host).is_up() || !cancelled_.emplace(host, watch).second) return;
+  ask(host, net::CancelWatch{watch}, loop_.now() + settings_.attempt_timeout,
+      [this, host, watch](const net::Reply&) { cancelled_.erase({host, watch}); });
+}
+
+void LightSession::probe(const std::string& host) {
+  if (!connection(host).is_up()) return;
+  ask(host, net::CancelWatch{}, loop_.now() + settings_.attempt_timeout, [this, host](const net::Reply& reply) {
+    if (reply.error.code == Code::timeout) connection(host).give_up();
+  });
 }
 
 void LightSession::on_lost(Connection& connection, const Error& why) {
@@ -241,12 +321,16 @@ void LightSession::on_lost(Connection& connection, const Error& why) {
   for (const std::uint64_t id : lost) {
     const auto found = requests_.find(id);
     if (found == requests_.end()) continue;
+    found->second.is_in_doubt = true;
     if (!found->second.is_write) {
       try_again(id, why, Duration{});
       continue;
     }
     end(id, Code::timeout_unknown_outcome,
         "the link to " + host + " broke before the answer came: the write may or may not be applied");
+  }
+  for (EventSink* sink : std::vector<EventSink*>(sinks_)) {
+    if (std::ranges::find(sinks_, sink) != sinks_.end()) sink->on_link_lost(host, why);
   }
 }
 
@@ -268,7 +352,7 @@ void LightSession::sweep() {
   for (const auto& [id, request] : requests_) {
     if (request.deadline <= now) {
       late.push_back(id);
-    } else if (request.is_out && now - request.sent >= settings_.attempt_timeout) {
+    } else if (request.is_out && now - request.sent >= attempt_timeout_of(request)) {
       silent.push_back(id);
     }
   }
@@ -284,7 +368,17 @@ void LightSession::sweep() {
   wake_waiting();
 }
 
-void LightSession::on_deadline(std::uint64_t id, const Request& request) {
+Duration LightSession::attempt_timeout_of(const Request& request) const {
+  return request.attempt_timeout.ns == 0 ? settings_.attempt_timeout : request.attempt_timeout;
+}
+
+void LightSession::on_deadline(std::uint64_t id, Request& request) {
+  if (request.is_repeatable && (request.is_out || request.is_in_doubt)) {
+    request.is_in_doubt = true;
+    return end(id, Code::timeout_unknown_outcome,
+               request.host + " did not answer in time: it may or may not be done; the last failure was: " +
+                   (request.last_failure.text.empty() ? "none" : request.last_failure.text));
+  }
   if (request.is_write && request.is_out) {
     return end(id, Code::timeout_unknown_outcome,
                request.host + " did not answer in time: the write may or may not be applied");
@@ -308,6 +402,7 @@ void LightSession::on_silence(std::uint64_t id, Request& request) {
   if (silent.is_usable(loop_.now())) silent.avoid();
   if (leader_ == request.host) leader_.clear();
   if (request.is_write) return;
+  request.is_in_doubt = true;
   try_again(id, {Code::timeout, request.host + " does not answer"}, Duration{});
 }
 

@@ -4,6 +4,8 @@
 // says what it knows of an outcome. Laws:
 //   - a write that was sent and not answered is never sent again: its outcome is unknown, and the caller is told so;
 //   - a write that was refused before anything happened, and every read, is tried again until its deadline;
+//   - what the group knows again (repeat()) is tried again whatever became of it, and the caller learns which answers
+//     leave it in doubt;
 //   - every request is answered once, not before the call returns, and at its deadline or at most 10 ms later;
 //   - a host that failed is left alone for a while, the longer the more often it fails, with jitter.
 // Knows the world through Loop and Network only, so the simulator runs it. For programs with threads: client.h.
@@ -15,6 +17,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "zraft/base/random.h"
@@ -46,6 +49,25 @@ struct Outcome {
 };
 using Done = std::move_only_function<void(Outcome)>;
 
+// How a request ended that may have been sent more than once.
+struct Repeated {
+  net::Reply reply;
+  // There was another attempt, of which nothing is known: it may have been carried out, whatever the reply says.
+  bool is_in_doubt = false;
+  Instant sent;      // of the first attempt whose answer this may be
+  std::string host;  // that answered; reply.id is the id of the request over its link
+};
+
+// Who wants to know what watches are told, and which links are gone. Called on the loop.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  // False: that is no watch of this one.
+  virtual bool on_event(const std::string& host, net::WatchEvent& event) = 0;
+  // What was watched over the link to that host is watched no more.
+  virtual void on_link_lost(const std::string& host, const Error& why) = 0;
+};
+
 class LightSession {
  public:
   // Requires: the loop and the network outlive it; hosts is not empty.
@@ -55,12 +77,34 @@ class LightSession {
   LightSession& operator=(const LightSession&) = delete;
 
   void propose(Bytes command, Instant deadline, Done done);
-  void query(Bytes query, net::Consistency consistency, Instant deadline, Done done);
+  void query(Bytes query, net::ReadChoice choice, Instant deadline, Done done);
 
   // Asks one host, once. Error `timeout`: no answer in time; `all_failed`: it cannot be reached, or the link broke.
   void ask(const std::string& address, net::RequestBody body, Instant deadline,
            std::move_only_function<void(net::Reply)> done);
 
+  // What changes things and may be sent again all the same, because the group knows it again (a nonce, a sequence), or
+  // because it is only a Watch (each attempt has an id of its own). Asked of the leader until it answers or says no
+  // for good. At the deadline: timeout_unknown_outcome if it is in doubt; else timeout, all_failed: it was not done.
+  struct Repeat {
+    net::RequestBody body;
+    Instant deadline;
+    Duration attempt_timeout{};  // 0: that of the settings
+    std::move_only_function<void(net::RequestBody&)> refresh;  // called before each attempt; may be null
+    std::move_only_function<void(Repeated)> done;
+  };
+  void repeat(Repeat repeat);
+
+  // Requires: the sink is removed before it ends.
+  void add_sink(EventSink* sink) { sinks_.push_back(sink); }
+  void remove_sink(EventSink* sink) { std::erase(sinks_, sink); }
+  // Ends a watch at that host, if the link is up. Events that are on their way come to nobody.
+  void cancel_watch(const std::string& host, std::uint64_t watch);
+  // Asks whether the other end of a link that is up still answers. If it does not, the link is closed.
+  void probe(const std::string& host);
+
+  [[nodiscard]] const std::string& group() const { return settings_.group; }
+  [[nodiscard]] Duration attempt_timeout() const { return settings_.attempt_timeout; }
   [[nodiscard]] const std::string& leader() const { return leader_; }  // its address; empty if not known
   [[nodiscard]] std::size_t under_way() const { return requests_.size(); }
   [[nodiscard]] const std::vector<std::string>& hosts() const { return hosts_; }  // given and learned
@@ -70,13 +114,18 @@ class LightSession {
   struct Request {
     net::RequestBody body;
     Instant deadline;
-    std::move_only_function<void(net::Reply)> done;
+    std::move_only_function<void(Repeated)> done;
+    std::move_only_function<void(net::RequestBody&)> refresh = nullptr;
+    Duration attempt_timeout{};  // 0: that of the settings
     bool is_write = false;
+    bool is_repeatable = false;
+    bool is_in_doubt = false;    // an attempt was sent, and nobody said what became of it
     bool is_pinned = false;  // asked of one host, once
     bool is_local = false;   // whichever host is asked may answer
     bool is_out = false;     // sent to `host`, which has not answered
     std::string host;
     Instant sent;
+    Instant first_sent;  // the first of those in doubt; if there are none, as `sent`
     std::size_t refusals = 0;       // in a row
     std::set<std::string> without;  // hosts that do not have the group
     Error last_failure;             // of the newest attempt
@@ -89,17 +138,20 @@ class LightSession {
   void end(std::uint64_t id, net::Reply reply);
   void end(std::uint64_t id, Code code, std::string text);
   void on_reply(const std::string& host, net::Reply reply);
+  void on_event(const std::string& host, net::WatchEvent event);
   void on_refusal(std::uint64_t id, Request& request, net::Reply reply);
   void on_up(Connection& connection);
   void on_lost(Connection& connection, const Error& why);
   void follow(const std::string& host, const std::string& leader);
+  [[nodiscard]] bool is_gone(const Request& request) const;
   [[nodiscard]] Connection& connection(const std::string& host);
   [[nodiscard]] bool is_usable(const std::string& host);
   [[nodiscard]] std::string choose(const Request& request);
   [[nodiscard]] Duration short_pause();
   void arm_sweep();
   void sweep();
-  void on_deadline(std::uint64_t id, const Request& request);
+  void on_deadline(std::uint64_t id, Request& request);
+  [[nodiscard]] Duration attempt_timeout_of(const Request& request) const;
   void on_silence(std::uint64_t id, Request& request);
   void wake_waiting();
 
@@ -114,6 +166,8 @@ class LightSession {
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, Request> requests_;
   std::multimap<Instant, std::uint64_t> waiting_;  // to be tried again, and when
+  std::vector<EventSink*> sinks_;
+  std::set<std::pair<std::string, std::uint64_t>> cancelled_;  // watches whose end the host has not confirmed
   node::TimerId sweep_timer_;
   node::Lifetime lifetime_;
 };

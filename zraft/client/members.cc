@@ -109,7 +109,7 @@ class Changing final : public Looking {
   }
 
  private:
-  void on_leader(const Rows&, const MemberStatus& leader) override {
+  void on_leader(const Rows& rows, const MemberStatus& leader) override {
     const raft::Membership& now = leader.status.membership;
     if (!is_begun_) {
       if (Result<> good = begin(now); !good) return end(good.error());
@@ -127,7 +127,7 @@ class Changing final : public Looking {
     }
     const raft::Membership wanted = next_towards_goal(now);
     if (wanted != now) return change_to(leader, wanted);
-    if (!now.promoting.empty()) return wait("the new members catch up");
+    if (!now.promoting.empty()) return wait("the new members catch up", fetching_of(rows, now));
     finish({});
   }
 
@@ -195,7 +195,7 @@ class Changing final : public Looking {
   }
 
   void start_peer(const MemberStatus& leader, const std::string& peer) {
-    tell("starting " + peer);
+    tell({"starting " + peer, {}});
     net::StartPeer body{.group = group_,
                         .group_id = leader.status.group_id,
                         .backend = leader.status.backend,
@@ -211,13 +211,15 @@ class Changing final : public Looking {
                      return look();
                    }
                    const std::string text = peer + ": " + reply.error.text;
-                   if (code == Code::all_failed || code == Code::busy || code == Code::timeout) return look_again(text);
+                   const bool may_pass = code == Code::all_failed || code == Code::busy || code == Code::loading ||
+                                         code == Code::timeout;
+                   if (may_pass) return look_again(text);
                    end({code, text});
                  });
   }
 
   void change_to(const MemberStatus& leader, raft::Membership wanted) {
-    tell("changing the members");
+    tell({"changing the members", {}});
     ask_leader(leader, net::ChangeMembers{group_, leader.status.membership_index, std::move(wanted)},
                [this](const net::Reply& reply) {
                  const Code code = reply.error.code;
@@ -228,14 +230,24 @@ class Changing final : public Looking {
                });
   }
 
-  void wait(const std::string& what) {
-    tell(what);
+  // What those who are to vote say of snapshots that they fetch.
+  static std::vector<Waiting::Fetching> fetching_of(const Rows& rows, const raft::Membership& now) {
+    std::vector<Waiting::Fetching> found;
+    for (const MemberStatus& row : rows) {
+      const bool is_fetching = row.error.code == Code::ok && row.status.fetching.bytes_total != 0;
+      if (is_fetching && has(now.promoting, row.status.self)) found.push_back({row.peer, row.status.fetching});
+    }
+    return found;
+  }
+
+  void wait(const std::string& what, std::vector<Waiting::Fetching> fetching = {}) {
+    tell({what, std::move(fetching)});
     look_again(what);
   }
-  void tell(const std::string& what) {
-    if (what == told_) return;
-    told_ = what;
-    if (progress_) progress_(what);
+  void tell(const Waiting& waiting) {
+    if (waiting == told_) return;
+    told_ = waiting;
+    if (progress_) progress_(waiting);
   }
   void end(Error why) override { finish(std::unexpected(std::move(why))); }
   void finish(Result<> result) { std::exchange(done_, nullptr)(std::move(result)); }
@@ -249,7 +261,7 @@ class Changing final : public Looking {
   std::map<std::string, raft::NodeId> ids_;
   std::map<std::string, raft::NodeId> started_;
   std::vector<std::string> taken_in_;  // were seen as members
-  std::string told_;
+  Waiting told_;
 };
 
 // --- the leader ---

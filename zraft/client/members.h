@@ -28,8 +28,19 @@ struct MemberChange {
 // Whoever leads by the newest term that anybody knows; null: nobody.
 [[nodiscard]] const MemberStatus* leader_of(const std::vector<MemberStatus>& rows);
 
-// What is being waited for, in words for people; called whenever that changes.
-using Progress = std::function<void(const std::string&)>;
+struct Waiting {
+  struct Fetching {
+    std::string peer;
+    net::SnapshotProgress progress;
+    friend bool operator==(const Fetching&, const Fetching&) = default;
+  };
+  std::string what;                // is being waited for, in words for people
+  std::vector<Fetching> fetching;  // snapshots, by members that are to catch up
+  friend bool operator==(const Waiting&, const Waiting&) = default;
+};
+
+// Called whenever that changes.
+using Progress = std::function<void(const Waiting&)>;
 
 // Tries until the deadline. Errors: bad_request (no such peer to remove, nobody would vote, no "name@host:port"),
 // peers_changed, already_present (a host has another peer of that group), not_found (no such group), timeout (with what

@@ -77,4 +77,6 @@ Result<> write_catalogue(storage::Files& files, const Bytes& encoded) {
   return storage::replace_file(files, catalogue_path, encoded);
 }
 
+std::string directory_of_shard(std::size_t number) { return number == 0 ? "" : "shard-" + std::to_string(number); }
+
 }  // namespace zraft::host

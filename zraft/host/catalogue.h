@@ -34,4 +34,10 @@ using Catalogue = std::vector<CatalogueEntry>;
 [[nodiscard]] Result<Catalogue> read_catalogue(storage::Files& files);
 [[nodiscard]] Result<> write_catalogue(storage::Files& files, const Bytes& encoded);
 
+// A host has at most so many shards, each with a catalogue and a log.
+constexpr std::size_t shards_max = 64;
+
+// Where a shard has its files, within the directories of its host: the first one has no directory of its own.
+[[nodiscard]] std::string directory_of_shard(std::size_t number);
+
 }  // namespace zraft::host

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See embed.h. The order of the end is the contract of what ends: 1. the host, on the loop, so that no callback runs
-// into it  2. the loop's thread  3. the worker, whose jobs use the files  4. the files, which wait for the kernel
-// 5. the loop, with the tasks that nobody runs any more.
+// See embed.h. The order of the end is the contract of what ends: 1. the threads of all loops but the first, so that
+// their shards rest  2. the host, on the first loop, so that no callback runs into it  3. that loop's thread  4. the
+// workers, whose jobs use the files  5. the files, which wait for the kernel  6. the loops, with the tasks that nobody
+// runs any more.
 #include "zraft/host/embed.h"
 
 #include <chrono>
 #include <condition_variable>
-#include <filesystem>
 #include <future>
 #include <mutex>
 #include <optional>
 #include <random>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -61,88 +60,140 @@ Error naming(const std::string& directory, Error error) {
   return error;
 }
 
-Result<> make_directory(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error) return fail(Code::io, path + " cannot be made: " + error.message());
+}  // namespace
+
+// The seams of one shard. Destroyed from below: see above.
+struct ShardWorld {
+  [[nodiscard]] Result<> open(const EmbedOptions& options, std::size_t number);
+  [[nodiscard]] storage::RealFiles& writing() const { return log_files ? *log_files : *files; }
+  [[nodiscard]] storage::RealFiles& snapshots() const { return snapshot_files ? *snapshot_files : *files; }
+
+  std::unique_ptr<net::AsioLoop> loop;
+  std::unique_ptr<storage::RealFiles> files;
+  std::unique_ptr<storage::RealFiles> log_files;       // null: they are the same
+  std::unique_ptr<storage::RealFiles> snapshot_files;  // null: they are the same
+  std::unique_ptr<net::AsioWorker> worker;
+  std::unique_ptr<net::AsioWorker> snapshot_worker;
+  std::unique_ptr<net::AsioNetwork> network;
+  std::optional<net::LoopThread> thread;
+};
+
+Result<> ShardWorld::open(const EmbedOptions& options, std::size_t number) {
+  auto opened = net::AsioLoop::open();
+  if (!opened) return fail(opened);
+  loop = std::move(*opened);
+  const auto here = [number](const std::string& directory) {
+    return number == 0 ? directory : directory + "/" + directory_of_shard(number);
+  };
+  auto made = storage::RealFiles::make(*loop, here(options.data_dir));
+  if (!made) return fail(made);
+  files = std::move(*made);
+  if (!options.log_dir.empty() && options.log_dir != options.data_dir) {
+    made = storage::RealFiles::make(*loop, here(options.log_dir));
+    if (!made) return fail(made);
+    log_files = std::move(*made);
+  }
+  if (!options.snapshot_dir.empty() && options.snapshot_dir != options.data_dir) {
+    made = storage::RealFiles::make(*loop, here(options.snapshot_dir));
+    if (!made) return fail(made);
+    snapshot_files = std::move(*made);
+  }
+  for (auto* one : {&worker, &snapshot_worker}) {
+    auto pool = net::AsioWorker::start(*loop, options.worker_threads);
+    if (!pool) return fail(pool);
+    *one = std::move(*pool);
+  }
+  network = std::make_unique<net::AsioNetwork>(*loop);
   return {};
 }
-
-}  // namespace
 
 struct EmbeddedHost::World {
   ~World() { stop(); }
   [[nodiscard]] Result<> start(const EmbedOptions& options, const Backends& backends, const LogSink& log_sink);
+  [[nodiscard]] Result<> run_loops();
   void post(node::Task task);
   void end(Result<> how);
   void stop();
 
   std::string address;
 
-  std::mutex mutex;  // guards the three that follow: the loop's pointer and how it came to the end
+  std::mutex mutex;  // guards the three that follow: whether the first loop is there, and how it came to the end
   std::condition_variable has_ended;
-  std::unique_ptr<net::AsioLoop> loop;
+  bool has_loop = false;
   std::optional<Result<>> ending;
 
-  std::unique_ptr<storage::RealFiles> files;
-  std::unique_ptr<storage::RealFiles> log_files;  // null: they are the same
-  std::unique_ptr<net::AsioWorker> worker;
-  std::unique_ptr<net::AsioNetwork> network;
+  std::mutex speaking;  // one line at a time
+  std::vector<ShardWorld> shards;
   std::unique_ptr<Host> host;
-  std::optional<net::LoopThread> thread;
 };
 
 Result<> EmbeddedHost::World::start(const EmbedOptions& options, const Backends& backends, const LogSink& log_sink) {
-  auto opened = net::AsioLoop::open();
-  if (!opened) return fail(opened);
-  loop = std::move(*opened);
+  shards.resize(options.shards);
+  for (std::size_t number = 0; number < shards.size(); ++number) {
+    if (Result<> opened = shards[number].open(options, number); !opened) return opened;
+  }
+  {
+    const std::lock_guard lock(mutex);
+    has_loop = true;
+  }
   if (options.catch_signals) {
-    if (Result<> caught = loop->on_signal([this](int) { end({}); }); !caught) return caught;
+    if (Result<> caught = shards.front().loop->on_signal([this](int) { end({}); }); !caught) return caught;
   }
-
-  auto made = storage::RealFiles::make(*loop, options.data_dir);
-  if (!made) return fail(made);
-  files = std::move(*made);
-  if (!options.log_dir.empty() && options.log_dir != options.data_dir) {
-    made = storage::RealFiles::make(*loop, options.log_dir);
-    if (!made) return fail(made);
-    log_files = std::move(*made);
+  LogSink one_at_a_time;
+  if (log_sink) {
+    one_at_a_time = [this, log_sink](LogLevel level, std::string_view text) {
+      const std::lock_guard lock(speaking);
+      log_sink(level, text);
+    };
   }
-  if (!options.snapshot_dir.empty()) {
-    if (Result<> snapshots = make_directory(options.snapshot_dir); !snapshots) return snapshots;
-  }
-  storage::RealFiles& writing = log_files ? *log_files : *files;
-
-  auto pool = net::AsioWorker::start(*loop, options.worker_threads);
-  if (!pool) return fail(pool);
-  worker = std::move(*pool);
-  network = std::make_unique<net::AsioNetwork>(*loop);
-
   Options wanted = options.host;
   wanted.seed = seed_of_the_system();
   wanted.on_failed = [this, also = options.host.on_failed](const Error& why) {
     if (also) also(why);
     end(std::unexpected(why));
   };
-  const Host::Seams seams{
-      .loop = *loop, .network = *network, .worker = *worker, .files = *files, .log_files = writing};
-  auto running = Host::open(seams, std::move(wanted), backends, log_sink);
-  if (!running) return std::unexpected(naming(log_files ? options.log_dir : options.data_dir, running.error()));
+  const auto loaded = std::make_shared<std::promise<Result<>>>();
+  wanted.on_loaded = [loaded, also = options.host.on_loaded](const Result<>& how) {
+    if (also) also(how);
+    loaded->set_value(how);
+  };
+  std::vector<Host::Seams> seams;
+  for (const ShardWorld& shard : shards) {
+    seams.push_back({.loop = *shard.loop,
+                     .network = *shard.network,
+                     .worker = *shard.worker,
+                     .snapshot_worker = *shard.snapshot_worker,
+                     .files = *shard.files,
+                     .log_files = shard.writing(),
+                     .snapshot_files = shard.snapshots()});
+  }
+  const std::string log_dir = shards.front().log_files ? options.log_dir : options.data_dir;
+  auto running = Host::open(std::move(seams), std::move(wanted), backends, one_at_a_time);
+  if (!running) return std::unexpected(naming(options.data_dir, running.error()));
   host = std::move(*running);
   address = host->address();
-  if (log_sink) {
-    log_sink(LogLevel::info, "the log in " + (log_files ? options.log_dir : options.data_dir) + " is written by " +
-                                 std::string(writing.method()));
+  if (one_at_a_time) {
+    one_at_a_time(LogLevel::info,
+                  "the log in " + log_dir + " is written by " + std::string(shards.front().writing().method()));
   }
-  auto begun = net::LoopThread::start(*loop);
-  if (!begun) return fail(begun);
-  thread.emplace(std::move(*begun));
+  if (Result<> run = run_loops(); !run) return run;
+  Result<> how = loaded->get_future().get();
+  if (!how) return std::unexpected(naming(log_dir, how.error()));
+  return {};
+}
+
+Result<> EmbeddedHost::World::run_loops() {
+  for (ShardWorld& shard : shards) {
+    auto begun = net::LoopThread::start(*shard.loop);
+    if (!begun) return fail(begun);
+    shard.thread.emplace(std::move(*begun));
+  }
   return {};
 }
 
 void EmbeddedHost::World::post(node::Task task) {
   const std::lock_guard lock(mutex);
-  if (loop) loop->post(std::move(task));
+  if (has_loop) shards.front().loop->post(std::move(task));
 }
 
 void EmbeddedHost::World::end(Result<> how) {
@@ -152,27 +203,36 @@ void EmbeddedHost::World::end(Result<> how) {
 }
 
 void EmbeddedHost::World::stop() {
-  if (thread) {
+  for (std::size_t number = 1; number < shards.size(); ++number) shards[number].thread.reset();
+  const auto close = [this] {
+    host.reset();
+    for (ShardWorld& shard : shards) shard.network.reset();
+  };
+  if (!shards.empty() && shards.front().thread) {
     std::promise<void> gone;
-    post([this, &gone] {
-      host.reset();
-      network.reset();
+    post([&close, &gone] {
+      close();
       gone.set_value();
     });
     gone.get_future().wait();
-    thread.reset();
+    shards.front().thread.reset();
   }
-  host.reset();  // of a start that failed
-  network.reset();
-  worker.reset();
-  log_files.reset();
-  files.reset();
-  std::unique_ptr<net::AsioLoop> last;
+  close();  // of a start that failed
+  std::vector<ShardWorld> last;
   {
     const std::lock_guard lock(mutex);
-    last = std::move(loop);
+    has_loop = false;
+    last = std::move(shards);
+    shards.clear();
   }
-  last.reset();
+  for (ShardWorld& shard : last) {
+    shard.worker.reset();
+    shard.snapshot_worker.reset();
+    shard.snapshot_files.reset();
+    shard.log_files.reset();
+    shard.files.reset();
+  }
+  last.clear();
   end({});
 }
 
@@ -181,6 +241,10 @@ EmbeddedHost::~EmbeddedHost() = default;
 
 Result<std::unique_ptr<EmbeddedHost>> EmbeddedHost::start(EmbedOptions options, Backends backends, LogSink log_sink) {
   if (options.data_dir.empty()) return fail(Code::bad_request, "data_dir is empty: name a directory for this host");
+  if (options.shards == 0 || options.shards > shards_max) {
+    return fail(Code::bad_request, "shards is " + std::to_string(options.shards) + ": give 1 to " +
+                                       std::to_string(shards_max));
+  }
   if (options.worker_threads == 0) return fail(Code::bad_request, "worker_threads is 0: at least one is needed");
   const auto until = Clock::now() + std::chrono::nanoseconds(options.busy_patience.ns);
   for (;;) {

@@ -22,9 +22,18 @@ LogLevel level_of(raft::Event::Kind kind) {
     case Kind::hands_over:
     case Kind::keeps_leading:
     case Kind::is_removed:
+    case Kind::offers_snapshot:
+    case Kind::saves_snapshot:
+    case Kind::installs_snapshot:
     case Kind::truncates: return LogLevel::info;
     default: return LogLevel::debug;
   }
+}
+
+// Too many for any log.
+bool is_of_traces(raft::Event::Kind kind) {
+  using Kind = raft::Event::Kind;
+  return kind == Kind::commits || kind == Kind::quiesces || kind == Kind::wakes;
 }
 
 std::string role_of(const node::Node& node) {
@@ -45,27 +54,47 @@ std::vector<net::FollowerStatus> followers_of(const raft::Core& core, Instant no
     out.push_back({.id = progress.id(),
                    .match = progress.match(),
                    .is_replicating = progress.state() == raft::Progress::State::replicate,
-                   .heard_ms = static_cast<std::uint32_t>(heard_ms)});
+                   .heard_ms = static_cast<std::uint32_t>(heard_ms),
+                   .needs_snapshot = progress.state() == raft::Progress::State::snapshot,
+                   .sending = {}});
   }
   return out;
 }
 
+net::SnapshotProgress fetching_of(const PeerSnapshots& snapshots) {
+  const auto progress = snapshots.fetching();
+  if (!progress) return {};
+  return {.index = progress->position.index,
+          .bytes = progress->bytes,
+          .bytes_total = progress->bytes_total,
+          .bytes_per_second = progress->bytes_per_second};
+}
+
 }  // namespace
 
-Group::Group(CatalogueEntry entry, Parts parts, node::Loop& loop, const node::Node::Options& options,
-             raft::Recovered recovered, Callbacks callbacks)
+Group::Group(CatalogueEntry entry, Parts parts, node::Loop& loop, node::Worker& worker,
+             const node::Node::Options& options, raft::Recovered recovered, Callbacks callbacks,
+             std::size_t watch_history_bytes)
     : entry_(std::move(entry)),
       log_sink_(std::move(callbacks.log_sink)),
       watcher_(callbacks.watcher),
-      stopped_(std::move(callbacks.stopped)),
       removed_(std::move(callbacks.removed)),
+      watch_told_(std::move(callbacks.watch_told)),
       parts_(std::move(parts)),
+      watches_(*this, watch_history_bytes, std::max(recovered.applied, recovered.snapshot.last.index)),
       node_({.loop = loop,
+             .worker = worker,
              .log = *parts_.log,
+             .snapshots = *parts_.snapshots,
              .transport = *parts_.transport,
-             .machine = *parts_.machine,
+             .machine = parts_.machine,
              .observer = *this},
-            options, std::move(recovered)) {}
+            options, std::move(recovered)),
+      keeper_(loop, node_) {
+  parts_.snapshots->set_lost([this] { node_.replace_snapshot(); });
+}
+
+Group::~Group() { watches_.end_all({Code::stopped, entry_.peer + " is not here any more"}); }
 
 std::string Group::peer_of(std::optional<raft::NodeId> id) const {
   if (!id) return {};
@@ -77,6 +106,8 @@ std::string Group::peer_of(std::optional<raft::NodeId> id) const {
 
 net::PeerStatus Group::status(Instant now) const {
   const raft::Core& core = node_.core();
+  const auto& snapshots = parts_.snapshots->complete();
+  const storage::SnapshotManifest* newest = snapshots.empty() ? nullptr : &snapshots.back();
   return {.group = entry_.group,
           .group_id = entry_.group_id,
           .backend = entry_.backend,
@@ -91,6 +122,10 @@ net::PeerStatus Group::status(Instant now) const {
           .commit = core.commit(),
           .applied = core.applied(),
           .log_bytes = core.log().bytes(),
+          .snapshot = core.snapshot().last.index,
+          .snapshot_bytes = newest == nullptr ? 0 : newest->bytes(),
+          .is_saving = node_.driver().is_saving(),
+          .fetching = fetching_of(*parts_.snapshots),
           .membership = core.membership(),
           .membership_index = core.log().membership_index(),
           .followers = followers_of(core, now),
@@ -98,15 +133,34 @@ net::PeerStatus Group::status(Instant now) const {
 }
 
 void Group::on_event(const raft::Event& event) {
+  if (const bool leads = node_.core().is_leader(); leads != std::exchange(leads_, leads)) {
+    keeper_.on_leadership(leads);
+    if (!leads) watches_.end_all({Code::leader_changed, entry_.peer + " does not lead its group any more"});
+  }
   if (watcher_ != nullptr) watcher_->on_event(entry_, event);
-  if (!log_sink_ || event.kind == raft::Event::Kind::commits) return;
+  if (!log_sink_ || is_of_traces(event.kind)) return;
   std::string text = "group " + entry_.group + ": " + entry_.peer + " " + raft::describe(event);
   if (const std::string peer = peer_of(event.peer); !peer.empty()) text += " (" + peer + ")";
   log_sink_(level_of(event.kind), text);
 }
 
-void Group::on_applied(const raft::Record& record) {
-  if (watcher_ != nullptr) watcher_->on_applied(entry_, record);
+void Group::on_applied(const raft::Record& record, node::Outcome effects) {
+  if (watcher_ != nullptr) watcher_->on_applied(entry_, record, effects);
+  watches_.on_applied(record.index(), std::move(effects.changes));
+  if (effects.ended != node::SessionId{}) watches_.on_session_ended(effects.ended);
+  if (record.type() == raft::EntryType::session && session::is_open(record.payload())) keeper_.on_opened();
+}
+
+void Group::on_installed(const raft::SnapshotMeta& snapshot) {
+  watches_.on_installed(snapshot.last.index);
+  if (watcher_ != nullptr) watcher_->on_installed(entry_, snapshot);
+}
+
+void Group::on_snapshot_failed(const Error& why, Duration again) {
+  if (!log_sink_) return;
+  log_sink_(LogLevel::error, "group " + entry_.group + ": " + entry_.peer + ": no snapshot: " + why.text +
+                                 "; what there was is untouched, and it is tried again" +
+                                 (again.ns == 0 ? "" : " in " + std::to_string(again.to_milliseconds()) + " ms"));
 }
 
 void Group::on_removed() {
@@ -114,8 +168,71 @@ void Group::on_removed() {
 }
 
 void Group::on_stopped(const Error& why) {
+  watches_.end_all({Code::stopped, why.text});
   if (log_sink_) log_sink_(LogLevel::error, "group " + entry_.group + ": " + entry_.peer + " has stopped: " + why.text);
-  if (stopped_) stopped_(why);
+}
+
+// --- watches ---
+
+// Only at the leader: a member that has lost the others would go on saying that nothing changes.
+void Group::watch(session::WatchId watch, net::Watch wanted, node::ReadMode mode, Instant deadline, Watched answer) {
+  session::Wanted wants{.is_persistent = wanted.is_persistent, .session = wanted.session, .after = {}, .watchable = {}};
+  if (wanted.after) {
+    wants.after = *wanted.after;
+    wants.watchable = wanted.watchable;
+    node::Reply reply{.error = {}, .data = {}, .leader = {}, .watchable = std::move(wanted.watchable),
+                      .index = *wanted.after};
+    return add_watch(watch, std::move(wants), std::move(reply), std::move(answer));
+  }
+  node_.query(std::move(wanted.query), mode, deadline,
+              [this, life = lifetime_.watch(), watch, wants = std::move(wants),
+               answer = std::move(answer)](node::Reply reply) mutable {
+                if (life.is_over() || reply.error.code != Code::ok) return answer(std::move(reply));
+                wants.after = reply.index;
+                wants.watchable = reply.watchable;
+                add_watch(watch, std::move(wants), std::move(reply), std::move(answer));
+              });
+}
+
+void Group::add_watch(session::WatchId watch, session::Wanted wanted, node::Reply reply, Watched answer) {
+  if (!node_.core().is_leader()) {
+    return answer({.error = {Code::not_leader, "this member does not lead its group: watch at the leader"},
+                   .data = {},
+                   .leader = node_.core().leader()});
+  }
+  if (Result<> may = watches_.may_add(watch, wanted); !may) {
+    return answer({.error = may.error(), .data = {}, .leader = {}});
+  }
+  answer(std::move(reply));
+  watches_.add(watch, std::move(wanted));
+}
+
+void Group::on_changed(session::WatchId watch, const session::Changed& changed, bool is_last) {
+  watch_told_({.watch = watch,
+               .what = net::WatchEvent::What::changed,
+               .is_last = is_last,
+               .index = changed.index,
+               .changes = changed.changes,
+               .error = {}});
+}
+
+void Group::on_progress(session::WatchId watch, raft::Index index) {
+  watch_told_({.watch = watch,
+               .what = net::WatchEvent::What::progress,
+               .is_last = false,
+               .index = index,
+               .changes = nullptr,
+               .error = {}});
+}
+
+void Group::on_ended(session::WatchId watch, const Error& why) {
+  using What = net::WatchEvent::What;
+  watch_told_({.watch = watch,
+               .what = why.code == Code::leader_changed ? What::leader_changed : What::closed,
+               .is_last = true,
+               .index = {},
+               .changes = nullptr,
+               .error = why});
 }
 
 }  // namespace zraft::host

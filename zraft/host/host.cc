@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opening a host, and what goes in and out: links, and frames on their way to the peers. Nothing listens before every
-// peer of the catalogue is there, so that no message of a group is answered with "unknown" while it is opened.
+// Opening a host, and what goes in and out: links, frames on their way to the shards, and answers on their way back. It
+// listens before its groups are loaded, so that whoever asks for one is told so and need not guess.
 #include "zraft/host/host.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "zraft/base/check.h"
 #include "zraft/host/inbound.h"
 #include "zraft/net/address.h"
-#include "zraft/net/peer_mesh.h"
-#include "zraft/storage/wal.h"
 
 namespace zraft::host {
 namespace {
 
-constexpr const char* lock_path = "lock";
 constexpr std::size_t name_bytes_max = 64;
 
 bool is_name(std::string_view text) {
@@ -27,9 +23,34 @@ bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= name_bytes_max && std::all_of(text.begin(), text.end(), is_allowed);
 }
 
+// A log that is not read yet cannot be changed; and of several shards none knows what the others will have.
+bool is_of_creation(const net::RequestBody& body) {
+  return std::holds_alternative<net::CheckPeer>(body) || std::holds_alternative<net::StartPeer>(body) ||
+         std::holds_alternative<net::UndoPeer>(body) || std::holds_alternative<net::DestroyPeer>(body);
+}
+
+std::string group_of(const net::RequestBody& body) {
+  return std::visit(
+      [](const auto& any) {
+        if constexpr (requires { any.group; }) {
+          return any.group;
+        } else {
+          return std::string();
+        }
+      },
+      body);
+}
+
+net::Reply loading_of(const std::string& name) {
+  return {.id = 0, .error = {Code::loading, "host " + name + " is being started: try again"}, .leader = {}, .body = {}};
+}
+
 Options with_defaults(Options options) {
   if (options.heartbeat_interval.ns == 0) options.heartbeat_interval = options.election_timeout / 5;
   if (options.request_timeout.ns == 0) options.request_timeout = options.election_timeout * 2;
+  // A slow watch is to cost the watches, not the link.
+  options.watch_queue_bytes_max = std::min(options.watch_queue_bytes_max, options.link_queue_bytes_max / 2);
+  if (options.quiesce_after.ns == 0) options.quiesce_after = options.election_timeout * 2;
   return options;
 }
 
@@ -44,6 +65,10 @@ std::vector<Error> problems_of(const Options& options) {
          "name is \"" + options.name + "\": it must be 1 to 64 of the characters a-z A-Z 0-9 . _ -");
   const auto address = net::parse_address(options.listen);
   if (!address) expect(false, "listen: " + address.error().text);
+  if (!options.snapshot_listen.empty()) {
+    const auto bulk = net::parse_address(options.snapshot_listen);
+    if (!bulk) expect(false, "snapshot_listen: " + bulk.error().text);
+  }
   expect(options.election_timeout >= Duration::milliseconds(10),
          "election_timeout is less than 10 ms: give at least ten times what a message takes");
   expect(options.heartbeat_interval * 2 <= options.election_timeout,
@@ -54,25 +79,27 @@ std::vector<Error> problems_of(const Options& options) {
   return problems;
 }
 
-Host::Host(Seams seams, Options options, Backends backends, LogSink log_sink, Watcher* watcher)
-    : seams_(seams),
+Host::Host(std::vector<Seams> seams, Options options, Backends backends, LogSink log_sink, Watcher* watcher)
+    : seams_(std::move(seams)),
       options_(with_defaults(std::move(options))),
       backends_(std::move(backends)),
       log_sink_(std::move(log_sink)),
       watcher_(watcher),
-      random_(options_.seed) {}
+      random_(options_.seed),
+      run_(random_.next() | 1),
+      bulk_rate_(seams_.front().loop, options_.snapshot_rate) {}
 
-// Peers go before what they stand on.
 Host::~Host() {
   listener_.reset();
+  bulk_listener_.reset();
   inbound_.clear();
-  peers_.clear();
+  shards_.clear();
 }
 
-Result<std::unique_ptr<Host>> Host::open(Seams seams, Options options, Backends backends, LogSink log_sink,
-                                         Watcher* watcher) {
+Result<std::unique_ptr<Host>> Host::open(std::vector<Seams> seams, Options options, Backends backends,
+                                         LogSink log_sink, Watcher* watcher) {
   std::unique_ptr<Host> host(
-      new Host(seams, std::move(options), std::move(backends), std::move(log_sink), watcher));
+      new Host(std::move(seams), std::move(options), std::move(backends), std::move(log_sink), watcher));
   if (Result<> started = host->start(); !started) return fail(started);
   return host;
 }
@@ -80,98 +107,130 @@ Result<std::unique_ptr<Host>> Host::open(Seams seams, Options options, Backends 
 Result<> Host::start() {
   const std::vector<Error> problems = problems_of(options_);
   if (!problems.empty()) return std::unexpected(problems.front());
-  if (Result<> locked = seams_.files.lock(lock_path); !locked) return locked;
-  auto catalogue = read_catalogue(seams_.files);
-  if (!catalogue) return fail(catalogue);
-  catalogue_ = std::move(*catalogue);
-
-  storage::Wal::Options log_options;
-  log_options.owner = options_.name;
-  log_options.new_directory_id = random_.next();
-  log_options.max_segment_size = options_.max_segment_size;
-  log_options.tell = [this](const std::string& line) { say(LogLevel::warning, line); };
-  auto log = storage::Wal::open(seams_.loop, seams_.worker, seams_.log_files, std::move(log_options));
-  if (!log) return fail(log);
-  wal_ = std::move(log->wal);
-  for (const std::string& line : log->story) say(LogLevel::info, "log: " + line);
-
-  const auto on_link = [this](const net::LinkEvent& event) {
-    say(event.is_up ? LogLevel::info : LogLevel::warning,
-        event.is_up ? "connected to " + event.address
-                    : "not connected to " + event.address + ", trying again: " + event.why.text);
-  };
-  mesh_ = std::make_unique<net::PeerMesh>(
-      seams_.loop, seams_.network,
-      net::MeshSettings{.name = options_.name,
-                        .address = [this] { return told_address(); },
-                        .queue_bytes_max = options_.link_queue_bytes_max}, random_.fork(),
-      on_link);
-  if (Result<> running = run_catalogue(std::move(log->groups)); !running) return running;
-
-  auto listener = seams_.network.listen(options_.listen, [this](std::unique_ptr<node::Link> link) {
-    accept(std::move(link));
-  });
+  if (Result<> good = check_shards(); !good) return good;
+  if (Result<> opened = open_shards(); !opened) return opened;
+  auto listener = listen(options_.listen);
   if (!listener) return fail(listener);
   listener_ = std::move(*listener);
-  say(LogLevel::info, options_.name + " listens at " + address() + ", with " + std::to_string(peers_.size()) +
-                          (peers_.size() == 1 ? " peer" : " peers"));
+  if (!options_.snapshot_listen.empty()) {
+    auto bulk_listener = listen(options_.snapshot_listen);
+    if (!bulk_listener) return fail(bulk_listener);
+    bulk_listener_ = std::move(*bulk_listener);
+  }
+  say(LogLevel::info, options_.name + " listens at " + address() +
+                          (bulk_listener_ == nullptr ? "" : ", and sends snapshots at " + bulk_address()));
+  loading_ = shards_.size();
+  for (std::size_t number = 0; number < shards_.size(); ++number) {
+    at(number, [this, number, life = lifetime_.watch(), ours = hello()](Shard& shard) {
+      shard.load(ours, [this, number, life](Result<> loaded) {
+        at_home(number, life, [this, loaded = std::move(loaded)] { on_shard_loaded(loaded); });
+      });
+    });
+  }
   return {};
 }
 
-Result<> Host::run_catalogue(std::map<raft::GroupId, raft::Recovered> logs) {
-  for (const CatalogueEntry& entry : catalogue_) {
-    const auto found = logs.find(entry.log);
-    if (found == logs.end()) {
-      return fail(Code::corrupt, "the log does not hold the group " + entry.group +
-                                     ", which the catalogue names: log_dir is not the one this data belongs to, or it "
-                                     "has lost its newest part. Nothing was changed");
-    }
-    if (Result<> good = check(entry, found->second); !good) return good;
+// Groups of a shard that is not there would be missing, and nobody would know why.
+Result<> Host::check_shards() const {
+  if (seams_.empty() || seams_.size() > shards_max) {
+    return fail(Code::bad_request, "a host has 1 to " + std::to_string(shards_max) + " shards");
   }
-  for (const CatalogueEntry& entry : catalogue_) {
-    raft::Recovered recovered = std::move(logs.extract(entry.log).mapped());
-    if (!entry.is_removed) run_peer(entry, std::move(recovered));
+  for (std::size_t beyond = shards_max; beyond > seams_.size(); --beyond) {
+    const auto is_there = seams_.front().files.exists(directory_of_shard(beyond - 1) + "/catalogue");
+    if (!is_there) return fail(is_there);
+    if (!*is_there) continue;
+    return fail(Code::bad_request, "shards is " + std::to_string(seams_.size()) + ", and this data has groups on " +
+                                       std::to_string(beyond) + ": give shards = " + std::to_string(beyond) +
+                                       " or more");
   }
-  // What is left is of creations that did not finish, or that were undone.
-  for (const auto& [log, recovered] : logs) wal_->end_group(log, [](const Result<>&) {});
   return {};
 }
 
-// The log knows records, not memberships: whether they make sense together is for the host to say.
-Result<> Host::check(const CatalogueEntry& entry, const raft::Recovered& recovered) const {
-  if (!backends_.contains(entry.backend)) {
-    return fail(Code::unsupported, "the group " + entry.group + " needs the backend " + entry.backend +
-                                       ", which this program does not have");
+Result<> Host::open_shards() {
+  const Shard::Surroundings around{.options = options_,
+                                   .backends = backends_,
+                                   .log_sink = log_sink_,
+                                   .watcher = watcher_,
+                                   .run = run_,
+                                   .shards = seams_.size()};
+  for (std::size_t number = 0; number < seams_.size(); ++number) {
+    const auto failed = [this, number, life = lifetime_.watch()](const Error& why) {
+      at_home(number, life, [this, why] { on_failed(why); });
+    };
+    const auto turned_away = [this, number, life = lifetime_.watch()](std::uint64_t link, net::TurnedAway told) {
+      at_home(number, life, [this, link, told = std::move(told)] { turn_away(link, told); });
+    };
+    const auto tell_watch = [this, number, life = lifetime_.watch()](WatchTold told) {
+      at_home(number, life, [this, told = std::move(told)] { this->tell_watch(told); });
+    };
+    auto opened = Shard::open(seams_[number], around, random_.fork(), failed, turned_away, tell_watch);
+    if (!opened) return fail(opened);
+    shards_.push_back(std::move(*opened));
   }
-  // A peer that was started to join has nothing at first.
-  if (recovered.entries.empty() && recovered.base.last == raft::Position{}) return {};
-  raft::Membership newest = recovered.base.membership;
-  for (const raft::Record& record : recovered.entries) {
-    if (record.group() != entry.group_id) {
-      return fail(Code::corrupt, "the log of the group " + entry.group + " holds entries of another group");
+  if (has_one_shard()) return {};
+  for (std::size_t number = 0; number < shards_.size(); ++number) {
+    for (const CatalogueEntry& entry : shards_[number]->catalogue()) {
+      places_.try_emplace(entry.group, Place{.shard = number, .id = entry.group_id});
+      shards_by_id_.try_emplace(entry.group_id, number);
     }
-    if (record.type() != raft::EntryType::membership) continue;
-    auto membership = raft::decode_membership(record.payload());
-    if (!membership) return fail(Code::corrupt, "group " + entry.group + ": " + membership.error().text);
-    newest = std::move(*membership);
-  }
-  if (Result<> good = newest.valid(); !good) {
-    return fail(Code::corrupt, "the log of the group " + entry.group + " names no members: " + good.error().text);
   }
   return {};
+}
+
+void Host::on_shard_loaded(const Result<>& loaded) {
+  if (has_failed_) return;
+  if (!loaded) {
+    has_failed_ = true;
+    if (options_.on_loaded) options_.on_loaded(loaded);
+    return;
+  }
+  if (--loading_ > 0) return;
+  say(LogLevel::info, options_.name + " is loaded");
+  if (options_.on_loaded) options_.on_loaded({});
+}
+
+void Host::on_failed(const Error& why) {
+  if (std::exchange(has_failed_, true)) return;
+  if (options_.on_failed) options_.on_failed(why);
 }
 
 std::string Host::address() const { return listener_ == nullptr ? options_.listen : listener_->address(); }
 
+std::string Host::bulk_address() const { return bulk_listener_ == nullptr ? "" : bulk_listener_->address(); }
+
+Result<std::unique_ptr<node::Listener>> Host::listen(const std::string& address) {
+  return seams_.front().network.listen(address,
+                                       [this](std::unique_ptr<node::Link> link) { accept(std::move(link)); });
+}
+
 // Port 0 is not yet a port that anybody can reach.
-std::string Host::told_address() const {
+net::Hello Host::hello() const {
   const std::string here = address();
   const auto parsed = net::parse_address(here);
-  return parsed && parsed->port != 0 ? here : std::string();
+  return {.role = net::Hello::Role::host,
+          .name = options_.name,
+          .address = parsed && parsed->port != 0 ? here : std::string(),
+          .run = run_,
+          .bulk_address = bulk_address()};
 }
 
 void Host::say(LogLevel level, const std::string& text) const {
   if (log_sink_) log_sink_(level, text);
+}
+
+std::map<PeerKey, const Group*> Host::peers() const {
+  std::map<PeerKey, const Group*> all;
+  for (const auto& shard : shards_) {
+    for (const auto& [key, group] : shard->peers()) all.emplace(key, group.get());
+  }
+  return all;
+}
+
+const Group* Host::find_peer(PeerKey key) const {
+  for (const auto& shard : shards_) {
+    if (const auto found = shard->peers().find(key); found != shard->peers().end()) return found->second.get();
+  }
+  return nullptr;
 }
 
 // --- links ---
@@ -183,64 +242,250 @@ void Host::accept(std::unique_ptr<node::Link> link) {
 
 // Later, because the link may be the one that is speaking.
 void Host::drop(std::uint64_t inbound) {
-  seams_.loop.post([this, inbound, life = lifetime_.watch()] {
+  seams_.front().loop.post([this, inbound, life = lifetime_.watch()] {
     if (!life.is_over()) inbound_.erase(inbound);
   });
 }
 
-void Host::route(const net::PeerFrame& frame, const std::string& sender) {
-  const auto found = peers_.find({frame.group, frame.message.to});
-  if (found == peers_.end()) return;
-  mesh_->heard_from(frame.group, frame.message.to, frame.message.from, sender);
-  found->second->node().receive(frame.message);
+// A host of several shards: the answer comes back to this loop, where the link is.
+void Host::open_snapshot(const net::FetchSnapshot& asked, SnapshotSender::Found found) {
+  const std::size_t number = shard_of(asked.group);
+  at(number, [this, number, asked, life = lifetime_.watch(), found = std::move(found)](Shard& shard) mutable {
+    shard.open_snapshot(asked, [this, number, life, found = std::move(found)](auto opened) mutable {
+      at_home(number, life, [found = std::move(found), opened = std::move(opened)]() mutable {
+        found(std::move(opened));
+      });
+    });
+  });
 }
 
-// --- peers ---
-
-node::Node::Options Host::node_options(const CatalogueEntry& entry) const {
-  node::Node::Options options;
-  options.sync_mode = options_.sync_mode;
-  options.core.group = entry.group_id;
-  options.core.self = entry.self;
-  options.core.election_timeout = options_.election_timeout;
-  options.core.heartbeat_interval = options_.heartbeat_interval;
-  options.core.command_bytes_max = options_.command_bytes_max;
-  options.core.uncommitted_bytes_max = options_.uncommitted_bytes_max;
-  options.core.log_bytes_max = options_.log_bytes_max;
-  options.core.replication = options_.replication;
-  // Members of one group must not draw the same timeouts, whatever seed their hosts were given.
-  options.core.seed = Random(options_.seed ^ entry.self.value ^ entry.group_id.value).next();
-  options.core.lease_reads = options_.lease_reads;
-  options.core.check_laws = options_.check_laws;
-  return options;
-}
-
-void Host::run_peer(const CatalogueEntry& entry, raft::Recovered recovered) {
-  const PeerKey key{entry.group_id, entry.self};
-  const auto deliver = [this, key](raft::Message message) {
-    if (const auto found = peers_.find(key); found != peers_.end()) found->second->node().receive(std::move(message));
+// The link over which it came is on this loop, and so is the fetching; the peer is on its shard's.
+void Host::restore(net::RestorePeer body, std::uint64_t link, Answer answer) {
+  if (is_loading()) return answer(loading_of(options_.name));
+  const std::size_t number = claim(body.group, body.group_id);
+  SnapshotFetcher::Wanted wanted{.group = body.group_id,
+                                 .self = body.self,
+                                 .from = {},
+                                 .address = {},
+                                 .directory = {},
+                                 .backend = body.backend};
+  auto fetch = [this, number, link, life = lifetime_.watch(), wanted](std::string directory,
+                                                                      Shard::Fetched fetched) mutable {
+    wanted.directory = std::move(directory);
+    at_home(number, life, [this, number, link, wanted, fetched = std::move(fetched)]() mutable {
+      fetch_over(link, number, std::move(wanted), std::move(fetched));
+    });
   };
-  Group::Parts parts{.machine = backends_.at(entry.backend)(),
-                     .transport = mesh_->transport_for(entry.group_id, entry.self, deliver),
-                     .log = wal_->log_of(entry.log)};
-  Group::Callbacks callbacks{.log_sink = log_sink_,
-                             .watcher = watcher_,
-                             .stopped = [this](const Error& why) { on_stopped(why); },
-                             .removed = [this, key] { retire(key); }};
-  const bool is_new = peers_
-                          .emplace(key, std::make_unique<Group>(entry, std::move(parts), seams_.loop,
-                                                                node_options(entry), std::move(recovered),
-                                                                std::move(callbacks)))
-                          .second;
-  CHECK(is_new, "a peer runs once");
+  const std::string group = body.group;
+  change(number, group,
+         [body = std::move(body), fetch = std::move(fetch)](Shard& shard, Answer done) mutable {
+           shard.restore(std::move(body), std::move(fetch), std::move(done));
+         },
+         std::move(answer));
 }
 
-// A state machine that threw ends its own group; a log that failed ends all of them.
-void Host::on_stopped(const Error& why) {
-  const bool is_of_disk = why.code == Code::io || why.code == Code::no_space;
-  if (!is_of_disk || has_failed_) return;
-  has_failed_ = true;
-  if (options_.on_failed) options_.on_failed(why);
+void Host::fetch_over(std::uint64_t link, std::size_t number, SnapshotFetcher::Wanted wanted, Shard::Fetched fetched) {
+  auto told = [this, number, life = lifetime_.watch(),
+               fetched = std::move(fetched)](Result<storage::SnapshotManifest> result) mutable {
+    if (life.is_over()) return;
+    at(number, [fetched = std::move(fetched), result = std::move(result)](Shard&) mutable {
+      fetched(std::move(result));
+    });
+  };
+  const auto found = inbound_.find(link);
+  if (found == inbound_.end()) return told(fail(Code::stopped, "the link over which the state was to come is gone"));
+  found->second->fetch(seams_[number].snapshot_files, std::move(wanted), std::move(told));
+}
+
+// What is being sent is known to the links, who leads to the shards.
+void Host::add_transfers(net::Reply& reply) const {
+  auto* status = std::get_if<net::Status>(&reply.body);
+  if (status == nullptr) return;
+  for (const auto& [id, inbound] : inbound_) {
+    const auto sent = inbound->sending();
+    if (!sent) continue;
+    for (net::PeerStatus& peer : status->peers) {
+      for (net::FollowerStatus& follower : peer.followers) {
+        if (peer.group_id != sent->group || follower.id != sent->to || !follower.needs_snapshot) continue;
+        follower.sending = {.index = sent->position.index,
+                            .bytes = sent->bytes,
+                            .bytes_total = sent->bytes_total,
+                            .bytes_per_second = sent->bytes_per_second};
+      }
+    }
+  }
+}
+
+void Host::route(net::PeerFrame frame, std::uint64_t link, const Shard::Sender& sender) {
+  const std::size_t shard = shard_of(frame.group);
+  if (shard == 0) return shards_.front()->receive(std::move(frame), link, sender);
+  at(shard, [frame = std::move(frame), link, sender](Shard& there) mutable {
+    there.receive(std::move(frame), link, sender);
+  });
+}
+
+void Host::turn_away(std::uint64_t link, const net::TurnedAway& told) {
+  if (const auto found = inbound_.find(link); found != inbound_.end()) found->second->turn_away(told);
+}
+
+void Host::tell_watch(const WatchTold& told) {
+  if (const auto found = inbound_.find(told.watch.link); found != inbound_.end()) found->second->tell(told);
+}
+
+const Piece& Host::encoded(const std::shared_ptr<const std::vector<node::Change>>& changes) {
+  if (last_told_.changes != changes) last_told_ = {.changes = changes, .bytes = net::encode_changes(*changes)};
+  return last_told_.bytes;
+}
+
+void Host::unwatch(const std::string& group, session::WatchId watch) {
+  at(shard_of(group), [group, watch](Shard& shard) { shard.unwatch(group, watch); });
+}
+
+// It lives for the groups of all shards, whichever of its own has said so.
+void Host::heard_beat(const net::Beat& beat) {
+  for (std::size_t number = 0; number < shards_.size(); ++number) {
+    at(number, [beat](Shard& shard) { shard.heard_beat(beat); });
+  }
+}
+
+// --- shards ---
+
+void Host::at(std::size_t number, Task task) {
+  Shard& shard = *shards_[number];
+  if (number == 0) return task(shard);
+  shard.loop().post([&shard, life = shard.watch(), task = std::move(task)]() mutable {
+    if (!life.is_over()) task(shard);
+  });
+}
+
+// From a shard's loop to this one.
+void Host::at_home(std::size_t from, const node::Lifetime::Watch& life, node::Task task) {
+  if (from == 0) return task();
+  seams_.front().loop.post([life, task = std::move(task)]() mutable {
+    if (!life.is_over()) task();
+  });
+}
+
+std::size_t Host::shard_of(raft::GroupId group) const {
+  if (has_one_shard()) return 0;
+  const auto known = shards_by_id_.find(group);
+  return known == shards_by_id_.end() ? group.value % shards_.size() : known->second;
+}
+
+// Of a name that is not here any shard can say so.
+std::size_t Host::shard_of(const std::string& group) const {
+  const auto known = places_.find(group);
+  return known == places_.end() ? 0 : known->second.shard;
+}
+
+// Two groups of a name must not be here at once, so the first to come takes it, and the others go where it is: there
+// they are refused. It keeps the name as long as its shard has it.
+std::size_t Host::claim(const std::string& group, raft::GroupId id) {
+  if (has_one_shard()) return 0;
+  const auto [place, is_new] = places_.try_emplace(group, Place{.shard = shard_of(id), .id = id});
+  if (is_new) shards_by_id_.try_emplace(id, place->second.shard);
+  return place->second.shard;
+}
+
+void Host::settle(const std::string& group, std::size_t shard, bool is_there) {
+  const auto place = places_.find(group);
+  if (place == places_.end() || place->second.shard != shard) return;
+  if (--place->second.under_way > 0 || is_there) return;
+  shards_by_id_.erase(place->second.id);
+  places_.erase(place);
+}
+
+// --- requests ---
+
+void Host::serve(net::Request request, Answer answer, std::uint64_t link) {
+  if (is_loading() && is_of_creation(request.body)) return answer(loading_of(options_.name));
+  if (std::holds_alternative<net::GetStatus>(request.body)) {
+    answer = [this, life = lifetime_.watch(), answer = std::move(answer)](net::Reply reply) mutable {
+      if (!life.is_over()) add_transfers(reply);
+      answer(std::move(reply));
+    };
+  }
+  if (has_one_shard()) return shards_.front()->serve(std::move(request), std::move(answer), link);
+  if (const auto* body = std::get_if<net::GetStatus>(&request.body); body != nullptr && body->group.empty()) {
+    return serve_of_all(std::move(request), std::move(answer));
+  }
+  const std::string group = group_of(request.body);
+  if (const auto* body = std::get_if<net::StartPeer>(&request.body)) {
+    const std::size_t shard = claim(body->group, body->group_id);
+    return serve_change(shard, group, std::move(request), std::move(answer));
+  }
+  if (const auto* body = std::get_if<net::UndoPeer>(&request.body)) {
+    const std::size_t shard = shard_of(body->group_id);
+    return serve_change(shard, group, std::move(request), std::move(answer));
+  }
+  if (const auto* body = std::get_if<net::DestroyPeer>(&request.body)) {
+    const std::size_t shard = shard_of(body->group_id);
+    return serve_change(shard, group, std::move(request), std::move(answer));
+  }
+  serve_at(shard_of(group), std::move(request), std::move(answer), link);
+}
+
+void Host::serve_at(std::size_t number, net::Request request, Answer answer, std::uint64_t link) {
+  at(number, [request = std::move(request), answer = to_here(number, std::move(answer)), link](Shard& shard) mutable {
+    shard.serve(std::move(request), std::move(answer), link);
+  });
+}
+
+// Answers are given where they are waited for.
+Host::Answer Host::to_here(std::size_t from, Answer answer) {
+  if (from == 0) return answer;
+  return [this, from, life = lifetime_.watch(), answer = std::move(answer)](net::Reply reply) mutable {
+    at_home(from, life, [answer = std::move(answer), reply = std::move(reply)]() mutable { answer(std::move(reply)); });
+  };
+}
+
+// What may bring a group here, or take it away.
+void Host::serve_change(std::size_t number, const std::string& group, net::Request request, Answer answer) {
+  change(number, group,
+         [request = std::move(request)](Shard& shard, Answer done) mutable {
+           shard.serve(std::move(request), std::move(done));
+         },
+         std::move(answer));
+}
+
+void Host::change(std::size_t number, const std::string& group, Change change, Answer answer) {
+  if (const auto place = places_.find(group); place != places_.end() && place->second.shard == number) {
+    ++place->second.under_way;
+  }
+  at(number, [this, number, group, life = lifetime_.watch(), change = std::move(change),
+              answer = std::move(answer)](Shard& shard) mutable {
+    change(shard, [this, number, group, life, &shard, answer = std::move(answer)](net::Reply reply) mutable {
+      at_home(number, life, [this, number, group, is_there = shard.has(group), answer = std::move(answer),
+                             reply = std::move(reply)]() mutable {
+        settle(group, number, is_there);
+        answer(std::move(reply));
+      });
+    });
+  });
+}
+
+// The state of all groups, by shard.
+void Host::serve_of_all(net::Request request, Answer answer) {
+  struct Gathering {
+    std::vector<net::Reply> replies;
+    std::size_t left;
+    Answer answer;
+  };
+  auto gathering = std::make_shared<Gathering>(Gathering{
+      .replies = std::vector<net::Reply>(shards_.size()), .left = shards_.size(), .answer = std::move(answer)});
+  for (std::size_t number = 0; number < shards_.size(); ++number) {
+    serve_at(number, request, [gathering, number](net::Reply reply) {
+      gathering->replies[number] = std::move(reply);
+      if (--gathering->left > 0) return;
+      net::Reply all = std::move(gathering->replies.front());
+      net::Status& status = std::get<net::Status>(all.body);
+      for (std::size_t other = 1; other < gathering->replies.size(); ++other) {
+        std::ranges::move(std::get<net::Status>(gathering->replies[other].body).peers,
+                          std::back_inserter(status.peers));
+      }
+      gathering->answer(std::move(all));
+    });
+  }
 }
 
 }  // namespace zraft::host

@@ -1,165 +1,125 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Many groups in one process: one port, one log, one loop. A host listens for other hosts and for clients, runs the
-// peers that its catalogue names (several of one group, if that is wanted), and serves requests: propose, query,
-// status, the starting and ending of peers, the change of members. It knows the world only through its seams, so the
-// simulator runs this very code.
+// Many groups in one process, behind one port. A host listens for other hosts and for clients, and hands what comes to
+// the shard whose group it concerns. It knows the world only through its seams, so the simulator runs this very code.
 //
-//   user's factories --> Host <-- seams: Loop, Network, Files, Worker
-//                         |-- catalogue      which peers run here
-//                         |-- Wal            one log for all groups
-//                         |-- PeerMesh       one link to each other host
-//                         '-- Group ...      node + state machine of one peer
+//   links --> Host --> Shard 0   on the loop that the host itself is on
+//                 '--> Shard n   each on a loop of its own; tasks are posted there and answers posted back
 //
-// Everything happens on the loop. For a process with real threads, files and sockets see embed.h.
+// A group lives on one shard: a new one on that of its id, and then where its catalogue entry is, so the number of
+// shards can be raised at any start. One shard needs no table and no post: what comes is served at once.
+// Everything of this class happens on the first shard's loop. For a process with real threads, files and sockets see
+// embed.h.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "zraft/base/random.h"
-#include "zraft/host/group.h"
-#include "zraft/host/log_sink.h"
-#include "zraft/net/wire.h"
-#include "zraft/node/network.h"
-#include "zraft/node/worker.h"
-#include "zraft/storage/file.h"
-
-namespace zraft::storage {
-class Wal;
-}
-namespace zraft::net {
-class PeerMesh;
-}
+#include "zraft/host/shard.h"
 
 namespace zraft::host {
 
-// Makes a fresh, empty state machine; the name is what `create --backend` asks for.
-using Factory = std::function<std::unique_ptr<node::StateMachine>()>;
-using Backends = std::map<std::string, Factory>;
-
-// A peer of a group: the group, and which member it is.
-using PeerKey = std::pair<raft::GroupId, raft::NodeId>;
-
-struct Options {
-  std::string name;    // of this host, for people and for the data directory
-  std::string listen;  // "host:port"
-  Duration election_timeout = Duration::milliseconds(300);
-  Duration heartbeat_interval{};  // 0: a fifth of election_timeout
-  node::SyncMode sync_mode = node::SyncMode::durable;
-  std::size_t max_segment_size = std::size_t{16} << 20;
-  std::size_t command_bytes_max = std::size_t{2} << 20;
-  std::size_t uncommitted_bytes_max = std::size_t{64} << 20;
-  std::size_t log_bytes_max = std::size_t{4} << 30;
-  Duration request_timeout{};  // of a request that names none; 0: twice election_timeout
-  std::size_t requests_per_link_max = 10'000;
-  std::size_t link_queue_bytes_max = std::size_t{64} << 20;
-  raft::ReplicationLimits replication;
-  std::uint64_t seed = 1;
-  bool lease_reads = false;  // the same at every host of a group: raft::Config says what it costs
-  bool check_laws = false;
-  // Called on the loop, once, when the disk has failed: this host acknowledges nothing any more and should end.
-  std::function<void(const Error&)> on_failed;
-};
-
-// All that is wrong with them; open() refuses them with the first.
-[[nodiscard]] std::vector<Error> problems_of(const Options& options);
-
 class Host {
  public:
-  struct Seams {
-    node::Loop& loop;
-    node::Network& network;
-    node::Worker& worker;
-    storage::Files& files;      // the data directory
-    storage::Files& log_files;  // the directory of the log; may be the same
-  };
+  using Seams = Shard::Seams;
 
-  // Reads the data directory (blocking), starts every peer in the catalogue, then listens. A directory that cannot be
-  // trusted is refused with the reason and left as it is. `watcher` may be null; it outlives the host.
-  static Result<std::unique_ptr<Host>> open(Seams seams, Options options, Backends backends, LogSink log_sink,
-                                            Watcher* watcher = nullptr);
+  // Takes the locks, reads the catalogues (blocking), listens, and begins to load: Options::on_loaded tells of the end.
+  // Until then it says of its groups that they are loading. A directory that cannot be trusted is refused with the
+  // reason and left as it is. `seams` has those of each shard; its first ones' network listens. `watcher` may be null;
+  // it outlives the host, and is called on every loop.
+  static Result<std::unique_ptr<Host>> open(std::vector<Seams> seams, Options options, Backends backends,
+                                            LogSink log_sink, Watcher* watcher = nullptr);
+  // Requires: the loops of the other shards do not run any more.
   ~Host();
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  using Answer = std::move_only_function<void(net::Reply)>;
-  // Serves one request, from the wire or from within the process. The reply's id is for the caller to set.
-  void serve(net::Request request, Answer answer);
+  using Answer = Shard::Answer;
+  // Serves one request, from the wire or from within the process. The reply's id is for the caller to set. `link`: over
+  // which it came; a watch needs one.
+  void serve(net::Request request, Answer answer, std::uint64_t link = 0);
 
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] std::string address() const;  // where it listens, with the real port
-  // The peers that run here; those that were removed from their groups are in the catalogue only.
-  [[nodiscard]] const std::map<PeerKey, std::unique_ptr<Group>>& peers() const { return peers_; }
-  // The disk has failed: see Options::on_failed.
+  [[nodiscard]] std::string bulk_address() const;  // where its snapshots can be fetched; empty: there
+  // The disk has failed, or the host could not be loaded: see Options.
   [[nodiscard]] bool has_failed() const { return has_failed_; }
+  [[nodiscard]] bool is_loading() const { return loading_ > 0; }
+
+  // For tests and the simulator, where all shards are on one loop.
+  [[nodiscard]] const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
+  [[nodiscard]] std::map<PeerKey, const Group*> peers() const;
+  [[nodiscard]] const Group* find_peer(PeerKey key) const;  // null: it does not run here
 
  private:
   class Inbound;
+  // Where the peers of a group are, by its name; of several shards only.
+  struct Place {
+    std::size_t shard = 0;
+    raft::GroupId id;
+    std::size_t under_way = 0;  // requests that may change whether it is there
+  };
 
-  Host(Seams seams, Options options, Backends backends, LogSink log_sink, Watcher* watcher);
+  Host(std::vector<Seams> seams, Options options, Backends backends, LogSink log_sink, Watcher* watcher);
   [[nodiscard]] Result<> start();
+  [[nodiscard]] Result<> check_shards() const;
+  [[nodiscard]] Result<> open_shards();
+  void on_shard_loaded(const Result<>& loaded);
+  void on_failed(const Error& why);
   void accept(std::unique_ptr<node::Link> link);
   void drop(std::uint64_t inbound);
-  void route(const net::PeerFrame& frame, const std::string& sender);
-  [[nodiscard]] Result<> check(const CatalogueEntry& entry, const raft::Recovered& recovered) const;
-  [[nodiscard]] Result<> run_catalogue(std::map<raft::GroupId, raft::Recovered> logs);
-  void run_peer(const CatalogueEntry& entry, raft::Recovered recovered);
-  [[nodiscard]] node::Node::Options node_options(const CatalogueEntry& entry) const;
-  void on_stopped(const Error& why);
-  [[nodiscard]] std::string told_address() const;
+  void route(net::PeerFrame frame, std::uint64_t link, const Shard::Sender& sender);
+  void open_snapshot(const net::FetchSnapshot& asked, SnapshotSender::Found found);
+  void restore(net::RestorePeer body, std::uint64_t link, Answer answer);
+  void fetch_over(std::uint64_t link, std::size_t shard, SnapshotFetcher::Wanted wanted, Shard::Fetched fetched);
+  void add_transfers(net::Reply& reply) const;
+  [[nodiscard]] Result<std::unique_ptr<node::Listener>> listen(const std::string& address);
+  [[nodiscard]] net::Hello hello() const;
+  void turn_away(std::uint64_t link, const net::TurnedAway& told);
+  void tell_watch(const WatchTold& told);
+  [[nodiscard]] const Piece& encoded(const std::shared_ptr<const std::vector<node::Change>>& changes);
+  void unwatch(const std::string& group, session::WatchId watch);
+  void heard_beat(const net::Beat& beat);
   void say(LogLevel level, const std::string& text) const;
 
-  // service.cc
-  void on(net::Propose&& body, Instant deadline, Answer answer);
-  void on(net::Query&& body, Instant deadline, Answer answer);
-  void on(net::GetStatus&& body, Instant deadline, Answer answer);
-  void on(net::ChangeMembers&& body, Instant deadline, Answer answer);
-  void on(net::TransferLeadership&& body, Instant deadline, Answer answer);
-  [[nodiscard]] Group* find(const std::string& group);
-  [[nodiscard]] node::Done reply_later(const Group& group, Answer answer);
-  [[nodiscard]] Error not_here(const std::string& group) const;
+  using Task = std::move_only_function<void(Shard&)>;
+  [[nodiscard]] bool has_one_shard() const { return shards_.size() == 1; }
+  void at(std::size_t shard, Task task);
+  void at_home(std::size_t from, const node::Lifetime::Watch& life, node::Task task);
+  [[nodiscard]] std::size_t shard_of(raft::GroupId group) const;
+  [[nodiscard]] std::size_t shard_of(const std::string& group) const;
+  [[nodiscard]] Answer to_here(std::size_t shard, Answer answer);
+  void serve_of_all(net::Request request, Answer answer);
+  void serve_at(std::size_t shard, net::Request request, Answer answer, std::uint64_t link = 0);
+  void serve_change(std::size_t shard, const std::string& group, net::Request request, Answer answer);
+  using Change = std::move_only_function<void(Shard&, Answer)>;
+  void change(std::size_t shard, const std::string& group, Change change, Answer answer);
+  void settle(const std::string& group, std::size_t shard, bool is_there);
+  [[nodiscard]] std::size_t claim(const std::string& group, raft::GroupId id);
 
-  // creation.cc
-  using Saved = std::move_only_function<void(Result<>)>;
-  void on(net::CheckPeer&& body, Instant deadline, Answer answer);
-  void on(net::StartPeer&& body, Instant deadline, Answer answer);
-  void on(net::UndoPeer&& body, Instant deadline, Answer answer);
-  void on(net::DestroyPeer&& body, Instant deadline, Answer answer);
-  [[nodiscard]] Result<> check_new(const CatalogueEntry& entry) const;
-  void enter_in_catalogue(const CatalogueEntry& entry, raft::Recovered first, Answer answer);
-  void end_start(const CatalogueEntry& entry);
-  void destroy(PeerKey key, Answer answer);
-  void save_catalogue(Saved done);
-  void save_once();
-  void retire(PeerKey key);
-
-  const Seams seams_;
+  const std::vector<Seams> seams_;
   const Options options_;
   const Backends backends_;
   const LogSink log_sink_;
   Watcher* const watcher_;
-  Catalogue catalogue_;
   Random random_;
-  struct Creating {
-    Catalogue starting;           // peers whose start is under way
-    Catalogue doubtful;           // in the log, and perhaps in the catalogue on the disk
-    std::vector<PeerKey> undone;  // newest last: what still comes of their start is refused
-    std::vector<std::pair<net::UndoPeer, Answer>> undoing;  // wait until a start has ended
-    std::vector<Saved> savers;                              // wait for the next save of the catalogue
-    bool is_saving = false;
-  } creating_;
+  const std::uint64_t run_;  // tells this run of the process from all others
+  std::size_t loading_ = 0;  // shards that are not loaded yet
   bool has_failed_ = false;
-  std::unique_ptr<storage::Wal> wal_;
-  std::unique_ptr<net::PeerMesh> mesh_;
-  std::map<PeerKey, std::unique_ptr<Group>> peers_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::map<std::string, Place> places_;
+  std::map<raft::GroupId, std::size_t> shards_by_id_;  // the same, by the ids
   std::map<std::uint64_t, std::unique_ptr<Inbound>> inbound_;  // by the order in which they came
   std::uint64_t last_inbound_ = 0;
+  BulkRate bulk_rate_;
+  struct {
+    std::shared_ptr<const std::vector<node::Change>> changes;
+    Piece bytes;
+  } last_told_;  // one change often goes to many
   std::unique_ptr<node::Listener> listener_;
+  std::unique_ptr<node::Listener> bulk_listener_;  // null: snapshots are fetched where all else is
   node::Lifetime lifetime_;
 };
 

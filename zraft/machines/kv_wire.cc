@@ -12,10 +12,11 @@
 namespace zraft::machines {
 namespace {
 
-enum class CommandTag : std::uint8_t { put = 1, del = 2, compare_and_put = 3 };
+enum class CommandTag : std::uint8_t { put = 1, del = 2, compare_and_put = 3, compare_and_delete = 4 };
 enum class OutcomeTag : std::uint8_t { done = 1, conflict = 2, refused = 3 };
 enum class QueryTag : std::uint8_t { get = 1, scan = 2, count = 3 };
 enum class AnswerTag : std::uint8_t { absent = 1, found = 2, page = 3, counted = 4 };
+enum class EventTag : std::uint8_t { put = 1, deleted = 2 };
 
 template <class Tag>
 void put_tag(Encoder& out, Tag tag) {
@@ -52,6 +53,12 @@ void write(Encoder& out, const CompareAndPut& command) {
   out.bytes(command.value);
 }
 
+void write(Encoder& out, const CompareAndDelete& command) {
+  put_tag(out, CommandTag::compare_and_delete);
+  out.bytes(command.key);
+  out.u64(command.version);
+}
+
 KvCommand read_command(Decoder& in) {
   switch (static_cast<CommandTag>(in.u8())) {
     case CommandTag::put: {
@@ -63,6 +70,10 @@ KvCommand read_command(Decoder& in) {
       Bytes key(in.bytes());
       std::optional<Bytes> expected = take_optional(in);
       return CompareAndPut{.key = std::move(key), .expected = std::move(expected), .value = Bytes(in.bytes())};
+    }
+    case CommandTag::compare_and_delete: {
+      Bytes key(in.bytes());
+      return CompareAndDelete{.key = std::move(key), .version = in.u64()};
     }
   }
   in.fail();
@@ -144,6 +155,7 @@ void write(Encoder& out, const Absent&) { put_tag(out, AnswerTag::absent); }
 void write(Encoder& out, const Found& found) {
   put_tag(out, AnswerTag::found);
   out.u64(found.version);
+  out.u64(found.owner);
   out.bytes(found.value);
 }
 
@@ -153,6 +165,7 @@ void write(Encoder& out, const Page& page) {
   out.u32(static_cast<std::uint32_t>(page.items.size()));
   for (const KeyValue& item : page.items) {
     out.u64(item.version);
+    out.u64(item.owner);
     out.bytes(item.key);
     out.bytes(item.value);
   }
@@ -169,8 +182,9 @@ Page read_page(Decoder& in) {
   page.items.reserve(n);
   for (std::size_t i = 0; i < n; ++i) {
     const std::uint64_t version = in.u64();
+    const std::uint64_t owner = in.u64();
     Bytes key(in.bytes());
-    page.items.push_back({.version = version, .key = std::move(key), .value = Bytes(in.bytes())});
+    page.items.push_back({.version = version, .key = std::move(key), .value = Bytes(in.bytes()), .owner = owner});
   }
   return page;
 }
@@ -180,10 +194,42 @@ KvAnswer read_answer(Decoder& in) {
     case AnswerTag::absent: return Absent{};
     case AnswerTag::found: {
       const std::uint64_t version = in.u64();
-      return Found{.version = version, .value = Bytes(in.bytes())};
+      const std::uint64_t owner = in.u64();
+      return Found{.version = version, .value = Bytes(in.bytes()), .owner = owner};
     }
     case AnswerTag::page: return read_page(in);
     case AnswerTag::counted: return Counted{.count = in.u64()};
+  }
+  in.fail();
+  return {};
+}
+
+// --- events ---
+
+void write(Encoder& out, const PutEvent& event) {
+  put_tag(out, EventTag::put);
+  out.u64(event.version);
+  out.u64(event.owner);
+  out.bytes(event.value);
+}
+
+void write(Encoder& out, const DeletedEvent& event) {
+  put_tag(out, EventTag::deleted);
+  out.u64(event.version);
+  out.boolean(event.expired);
+}
+
+KvEvent read_event(Decoder& in) {
+  switch (static_cast<EventTag>(in.u8())) {
+    case EventTag::put: {
+      const std::uint64_t version = in.u64();
+      const std::uint64_t owner = in.u64();
+      return PutEvent{.version = version, .value = Bytes(in.bytes()), .owner = owner};
+    }
+    case EventTag::deleted: {
+      const std::uint64_t version = in.u64();
+      return DeletedEvent{.version = version, .expired = in.boolean()};
+    }
   }
   in.fail();
   return {};
@@ -203,6 +249,7 @@ Bytes encode(const KvCommand& command) { return encode_variant(command); }
 Bytes encode(const KvOutcome& outcome) { return encode_variant(outcome); }
 Bytes encode(const KvQuery& query) { return encode_variant(query); }
 Bytes encode(const KvAnswer& answer) { return encode_variant(answer); }
+Bytes encode(const KvEvent& event) { return encode_variant(event); }
 
 Result<KvCommand> decode_command(BytesView bytes) {
   Decoder in(bytes);
@@ -230,6 +277,13 @@ Result<KvAnswer> decode_answer(BytesView bytes) {
   KvAnswer answer = read_answer(in);
   if (!in.ok()) return fail(Code::corrupt, "the bytes are no answer of the key-value store: is the server newer?");
   return answer;
+}
+
+Result<KvEvent> decode_event(BytesView bytes) {
+  Decoder in(bytes);
+  KvEvent event = read_event(in);
+  if (!in.ok()) return fail(Code::corrupt, "the bytes are no event of the key-value store: is the server newer?");
+  return event;
 }
 
 }  // namespace zraft::machines

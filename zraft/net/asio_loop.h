@@ -55,6 +55,7 @@ class LoopThread {
   LoopThread(LoopThread&&) = default;
   LoopThread& operator=(LoopThread&&) = delete;
   ~LoopThread();
+  [[nodiscard]] std::thread::id id() const { return thread_.get_id(); }
 
  private:
   LoopThread(AsioLoop& loop, std::thread thread) : loop_(&loop), thread_(std::move(thread)) {}

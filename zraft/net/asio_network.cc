@@ -8,7 +8,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
@@ -22,6 +21,7 @@
 
 #include "zraft/net/address.h"
 #include "zraft/net/asio_dialer.h"
+#include "zraft/net/asio_writer.h"
 #include "zraft/net/send_queue.h"
 
 namespace zraft::net {
@@ -39,7 +39,7 @@ struct AsioNetwork::Shared {
   asio::io_context& io;
   const NetworkSettings settings;
   std::vector<char> read_buffer = std::vector<char>(std::size_t{256} << 10);
-  std::vector<std::shared_ptr<Connection>> to_flush;
+  std::vector<std::weak_ptr<Connection>> to_flush;  // owned, they and this would keep each other for ever
   std::size_t inbound = 0;
 };
 
@@ -47,7 +47,6 @@ namespace {
 
 using Shared = AsioNetwork::Shared;
 
-constexpr std::size_t parts_per_write = 256;  // IOV_MAX is 1024
 // A turn of one link; then the others have theirs.
 constexpr std::size_t write_turn_max = std::size_t{4} << 20;
 constexpr int read_turn_max = 4;  // buffers full
@@ -84,6 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void open();  // the socket is connected
   void set_handler(node::LinkHandler* handler) { handler_ = handler; }
   void send(node::FrameKind kind, Pieces body);
+  void send_file(node::FrameKind kind, Bytes head, node::FilePart part);
   void flush();
   void release();  // the link went
 
@@ -94,8 +94,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   enum class State { connecting, open, closed };
 
+  [[nodiscard]] bool may_send(std::size_t size);
+  void close_soon(const Error& why);
   void want_flush();
-  std::error_code write();
+  [[nodiscard]] Result<bool> write() { return write_queue(socket_.native_handle(), queue_, write_turn_max); }
   void wait_to_write();
   void wait_to_read();
   bool read();
@@ -149,59 +151,60 @@ void Connection::open() {
 }
 
 void Connection::send(node::FrameKind kind, Pieces body) {
-  if (state_ == State::closed) return;
-  if (const std::size_t size = size_of(body); size > shared_->settings.frame_bytes_max) {
-    shared_->loop.post([self = shared_from_this(), size] {
-      self->close({Code::too_large, "a frame of " + std::to_string(size) + " bytes for " + self->remote_ +
-                                        "; the limit is " + std::to_string(self->shared_->settings.frame_bytes_max)});
-    });
-    return;
-  }
+  if (!may_send(size_of(body))) return;
   queue_.push(kind, std::move(body));
   if (state_ == State::open) want_flush();
 }
 
+void Connection::send_file(node::FrameKind kind, Bytes head, node::FilePart part) {
+  if (!may_send(head.size() + part.length)) return;
+  if (part.file->descriptor() >= 0 && part.length > 0) {
+    read_ahead(part);
+    queue_.push_file(kind, std::move(head), std::move(part));
+    if (state_ == State::open) want_flush();
+    return;
+  }
+  auto bytes = part.file->read(part.offset, part.length);
+  if (!bytes) return close_soon(bytes.error());
+  send(kind, {piece_of(std::move(head)), piece_of(*std::move(bytes))});
+}
+
+// What the other side would refuse ends the link here, and says so.
+bool Connection::may_send(std::size_t size) {
+  if (state_ == State::closed) return false;
+  const std::size_t size_max = shared_->settings.frame_bytes_max;
+  if (size <= size_max) return true;
+  close_soon({Code::too_large, "a frame of " + std::to_string(size) + " bytes for " + remote_ + "; the limit is " +
+                                   std::to_string(size_max)});
+  return false;
+}
+
+void Connection::close_soon(const Error& why) {
+  shared_->loop.post([self = shared_from_this(), why] { self->close(why); });
+}
+
 void Connection::want_flush() {
   if (is_waiting_to_write_ || std::exchange(is_flush_wanted_, true)) return;
-  shared_->to_flush.push_back(shared_from_this());
+  shared_->to_flush.push_back(weak_from_this());
   if (shared_->to_flush.size() > 1) return;
   shared_->loop.post([shared = shared_] {
-    for (const auto& connection : std::exchange(shared->to_flush, {})) connection->flush();
+    for (const auto& waiting : std::exchange(shared->to_flush, {})) {
+      if (const auto connection = waiting.lock()) connection->flush();
+    }
   });
 }
 
 void Connection::flush() {
   is_flush_wanted_ = false;
   if (state_ != State::open || is_waiting_to_write_) return;
-  const std::error_code error = write();
-  if (error == std::errc::operation_would_block) return wait_to_write();
-  if (!error) {
+  const Result<bool> written = write();
+  if (written && !*written) return wait_to_write();
+  if (written) {
     if (!queue_.is_empty()) want_flush();
     return;
   }
   // What the other side said before it broke off is still to be heard.
-  if (read()) close({Code::io, "the connection to " + remote_ + " broke: " + error.message()});
-}
-
-// Writes until the queue is empty, or a turn is over, or the system takes no more.
-std::error_code Connection::write() {
-  std::array<BytesView, parts_per_write> parts;
-  std::array<iovec, parts_per_write> vectors;
-  for (std::size_t written = 0; !queue_.is_empty() && written < write_turn_max;) {
-    const std::size_t count = queue_.gather(parts);
-    for (std::size_t i = 0; i < count; ++i) {
-      vectors[i] = {const_cast<char*>(parts[i].data()), parts[i].size()};
-    }
-    msghdr message{};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = count;
-    const ssize_t size = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return {errno, std::system_category()};
-    queue_.consume(static_cast<std::size_t>(size));
-    written += static_cast<std::size_t>(size);
-  }
-  return {};
+  if (read()) close({Code::io, "the connection to " + remote_ + " broke: " + written.error().text});
 }
 
 void Connection::wait_to_write() {
@@ -278,6 +281,9 @@ class AsioLink final : public node::Link {
   ~AsioLink() override { connection_->release(); }
   void set_handler(node::LinkHandler* handler) override { connection_->set_handler(handler); }
   void send(node::FrameKind kind, Pieces body) override { connection_->send(kind, std::move(body)); }
+  void send_file(node::FrameKind kind, Bytes head, node::FilePart part) override {
+    connection_->send_file(kind, std::move(head), std::move(part));
+  }
   [[nodiscard]] std::size_t queued_bytes() const override { return connection_->queued_bytes(); }
   [[nodiscard]] std::string remote() const override { return connection_->remote(); }
 

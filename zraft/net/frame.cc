@@ -19,16 +19,11 @@ constexpr std::uint16_t magic = 0x465a;
 constexpr std::uint8_t version = 1;
 constexpr std::size_t checksummed_header = 12;
 static_assert(checksummed_header + sizeof(std::uint32_t) == frame_header_size);
-// Taken for a body at once; a longer one makes room as it comes.
-constexpr std::size_t reserve_max = std::size_t{1} << 20;
+// Taken for a body at once: that of a snapshot's chunk fits, with its head. A longer one makes room as it comes.
+constexpr std::size_t reserve_max = (std::size_t{1} << 20) + 64;
 
-}  // namespace
-
-FrameHeader frame_header(node::FrameKind kind, const Pieces& body) {
-  const std::size_t size = size_of(body);
+FrameHeader make_header(node::FrameKind kind, std::size_t size, std::uint32_t checksum) {
   CHECK(size <= std::numeric_limits<std::uint32_t>::max(), "a frame is bounded before it comes here");
-  std::uint32_t checksum = 0;
-  for (const Piece& piece : body) checksum = crc32c(piece.bytes, checksum);
   Bytes bytes;
   Encoder to(bytes);
   to.u16(magic);
@@ -40,6 +35,18 @@ FrameHeader frame_header(node::FrameKind kind, const Pieces& body) {
   FrameHeader header;
   std::ranges::copy(bytes, header.begin());
   return header;
+}
+
+}  // namespace
+
+FrameHeader frame_header(node::FrameKind kind, const Pieces& body) {
+  std::uint32_t checksum = 0;
+  for (const Piece& piece : body) checksum = crc32c(piece.bytes, checksum);
+  return make_header(kind, size_of(body), checksum);
+}
+
+FrameHeader frame_header(node::FrameKind kind, BytesView head, const node::FilePart& part) {
+  return make_header(kind, head.size() + part.length, crc32c_combine(crc32c(head), part.checksum, part.length));
 }
 
 Result<> FrameReader::read_header() {
@@ -59,7 +66,7 @@ Result<> FrameReader::read_header() {
                                        "; this build reads layout 1: run builds that have one in common");
   }
   if (kind < static_cast<std::uint8_t>(node::FrameKind::hello) ||
-      kind > static_cast<std::uint8_t>(node::FrameKind::reply)) {
+      kind > static_cast<std::uint8_t>(node::FrameKind::watch_event)) {
     return fail(Code::unsupported, "a frame of the unknown kind " + std::to_string(kind));
   }
   if (body_size_ > body_max_) {

@@ -27,6 +27,8 @@ using FrameHeader = std::array<char, frame_header_size>;
 
 // Requires: the body is shorter than 4 GiB.
 [[nodiscard]] FrameHeader frame_header(node::FrameKind kind, const Pieces& body);
+// Of a body that is `head` and the part of a file behind it, which is not read for that.
+[[nodiscard]] FrameHeader frame_header(node::FrameKind kind, BytesView head, const node::FilePart& part);
 
 struct Frame {
   node::FrameKind kind = node::FrameKind::hello;

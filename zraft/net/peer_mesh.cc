@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include "zraft/base/check.h"
 
@@ -14,6 +15,8 @@ namespace zraft::net {
 
 namespace {
 constexpr std::size_t learned_max = 16;  // of one member; more than a group has that changed while it was behind
+constexpr std::size_t turned_away_max = 1'000;  // of a link; who has more troubles than that knows it
+constexpr Duration forget_after = Duration::seconds(60);  // a host that sent no beat; longer than any is lost after
 }
 
 class PeerMesh::HostLink final : private node::LinkHandler {
@@ -35,37 +38,54 @@ class PeerMesh::HostLink final : private node::LinkHandler {
   [[nodiscard]] bool drop_user() { return --users_ == 0; }
   [[nodiscard]] LinkStatus status() const;
   [[nodiscard]] bool is_up() const { return status_.is_up; }
+  void beat(const Bytes& body);
+  // True if the process at the other side was lost since the last look, or came, or is another one.
+  [[nodiscard]] bool review();
+  // Empty: it was lost at the last look.
+  [[nodiscard]] std::optional<Instant> heard() const;
 
  private:
   void on_frame(node::FrameKind kind, const SharedBytes& body) override;
   void on_closed(const Error& why) override { pause(why); }
+  [[nodiscard]] Result<> take_turned_away(const SharedBytes& body);
 
   [[nodiscard]] bool is_paused() const { return link_ == nullptr; }
   [[nodiscard]] Hello hello() const {
     return {.role = Hello::Role::host,
             .name = mesh_.settings_.name,
-            .address = mesh_.settings_.address ? mesh_.settings_.address() : std::string()};
+            .address = mesh_.settings_.address,
+            .run = mesh_.settings_.run,
+            .bulk_address = mesh_.settings_.bulk_address};
   }
   void connect();
   void pause(const Error& why);
-  [[nodiscard]] Result<> check_hello(node::FrameKind kind, const SharedBytes& body) const;
+  [[nodiscard]] Result<Hello> check_hello(node::FrameKind kind, const SharedBytes& body) const;
 
   PeerMesh& mesh_;
   std::size_t users_ = 0;  // transports whose membership names this address
   std::unique_ptr<node::Link> link_;  // null: paused
   Duration pause_;                    // the next one is about that long
+  Instant began_;                     // the last attempt
   node::TimerId timer_;
   LinkStatus status_;
+  std::uint64_t run_ = 0;            // of the process at the other side, while the link is up
+  std::uint64_t lives_as_ = 0;       // the run that lived at the last look; 0: none
   std::optional<std::string> told_;  // the failure that was last told of
+  // How often messages were turned away since the link is up: group, from, to.
+  std::map<std::tuple<raft::GroupId, raft::NodeId, raft::NodeId>, std::size_t> turned_away_;
 };
 
 void PeerMesh::HostLink::connect() {
   ++status_.attempts;
+  began_ = mesh_.loop_.now();
   link_ = mesh_.network_.connect(status_.address, this);
   link_->send(node::FrameKind::hello, {piece_of(encode(hello()))});
 }
 
+// Whoever is heard can be reached: an attempt that hangs, made when he could not, is given up.
 void PeerMesh::HostLink::retry_now() {
+  const bool hangs = !is_paused() && !is_up() && mesh_.settings_.lost_after * 3 <= mesh_.loop_.now() - began_;
+  if (hangs) return connect();
   if (!is_paused()) return;
   mesh_.loop_.cancel(timer_);
   --mesh_.paused_;
@@ -76,6 +96,7 @@ void PeerMesh::HostLink::pause(const Error& why) {
   if (is_paused()) return;
   link_.reset();
   status_.is_up = false;
+  run_ = 0;
   ++mesh_.paused_;
   // Half of it is chance, so that hosts that lost each other at one moment do not come back at one moment.
   const Duration pause{mesh_.random_.between(pause_.ns / 2, pause_.ns)};
@@ -86,24 +107,45 @@ void PeerMesh::HostLink::pause(const Error& why) {
   if (mesh_.on_event_) mesh_.on_event_({.address = status_.address, .is_up = false, .why = why});
 }
 
-Result<> PeerMesh::HostLink::check_hello(node::FrameKind kind, const SharedBytes& body) const {
+Result<Hello> PeerMesh::HostLink::check_hello(node::FrameKind kind, const SharedBytes& body) const {
   if (kind != node::FrameKind::hello || status_.is_up) {
     return fail(Code::corrupt, status_.address + " sent a frame that does not belong on this link");
   }
-  const auto theirs = decode_hello(*body);
+  auto theirs = decode_hello(*body);
   if (!theirs) return fail(theirs.error().code, status_.address + " sent a bad " + theirs.error().text);
   if (theirs->role != Hello::Role::host) return fail(Code::wrong_owner, status_.address + " is not a host");
   const auto version = agree(hello(), *theirs);
   if (!version) return fail(version.error().code, status_.address + ": " + version.error().text);
-  return {};
+  return theirs;
 }
 
 void PeerMesh::HostLink::on_frame(node::FrameKind kind, const SharedBytes& body) {
-  if (auto good = check_hello(kind, body); !good) return pause(good.error());
+  if (kind == node::FrameKind::turned_away && status_.is_up) {
+    if (const Result<> taken = take_turned_away(body); !taken) pause(taken.error());
+    return;
+  }
+  const auto theirs = check_hello(kind, body);
+  if (!theirs) return pause(theirs.error());
   status_.is_up = true;
+  turned_away_.clear();
+  run_ = theirs->run;
   pause_ = mesh_.settings_.pause_min;
   told_.reset();
   if (mesh_.on_event_) mesh_.on_event_({.address = status_.address, .is_up = true, .why = {}});
+}
+
+Result<> PeerMesh::HostLink::take_turned_away(const SharedBytes& body) {
+  auto told = decode_turned_away(*body);
+  if (!told) return fail(told.error().code, status_.address + " sent a bad " + told.error().text);
+  if (turned_away_.size() >= turned_away_max) return {};
+  const bool is_second = ++turned_away_[{told->group, told->from, told->to}] == 2;
+  if (!is_second || !mesh_.on_turned_away_ || !mesh_.transports_.contains({told->group, told->from})) return {};
+  mesh_.on_turned_away_({.address = status_.address,
+                         .group = told->group,
+                         .from = told->from,
+                         .to = told->to,
+                         .why = std::move(told->why)});
+  return {};
 }
 
 void PeerMesh::HostLink::send(const PeerFrame& frame) {
@@ -116,6 +158,25 @@ void PeerMesh::HostLink::send(const PeerFrame& frame) {
     }
   }
   ++status_.dropped;
+}
+
+void PeerMesh::HostLink::beat(const Bytes& body) {
+  const bool has_room = status_.is_up && link_->queued_bytes() + body.size() <= mesh_.settings_.queue_bytes_max;
+  if (has_room) link_->send(node::FrameKind::beat, {piece_of(body)});
+}
+
+bool PeerMesh::HostLink::review() {
+  const auto beat = mesh_.heard_.find(run_);
+  const bool lives = run_ != 0 && beat != mesh_.heard_.end() &&
+                     mesh_.loop_.now() - beat->second.when < mesh_.settings_.lost_after;
+  const std::uint64_t before = std::exchange(lives_as_, lives ? run_ : 0);
+  return before != lives_as_;
+}
+
+std::optional<Instant> PeerMesh::HostLink::heard() const {
+  const auto beat = mesh_.heard_.find(lives_as_);
+  if (lives_as_ == 0 || beat == mesh_.heard_.end()) return std::nullopt;
+  return beat->second.when;
 }
 
 LinkStatus PeerMesh::HostLink::status() const {
@@ -142,6 +203,8 @@ class PeerMesh::GroupTransport final : public node::Transport {
   void connect(const std::vector<raft::Member>& members) override;
   [[nodiscard]] const Deliver& deliver() const { return deliver_; }
   void hear(raft::NodeId member, const std::string& address);
+  [[nodiscard]] std::optional<Instant> heard(raft::NodeId member) const override;
+  [[nodiscard]] bool uses(const std::vector<const HostLink*>& links) const;
 
  private:
   struct Route {
@@ -158,6 +221,7 @@ class PeerMesh::GroupTransport final : public node::Transport {
     const auto route = routes.find(member);
     return route == routes.end() ? nullptr : route->second.link;
   }
+  [[nodiscard]] HostLink* link_to(raft::NodeId member) const;
   void learn(raft::NodeId member, const std::string& address);
 
   Routes routes_;   // as the membership says
@@ -172,11 +236,28 @@ void PeerMesh::GroupTransport::send(raft::Message message) {
     });
     return;
   }
-  HostLink* link = find(routes_, to);
-  if (link == nullptr || !link->is_up()) {
-    if (HostLink* other = find(learned_, to)) link = other;
-  }
-  if (link != nullptr) link->send({self_.first, std::move(message)});
+  if (HostLink* link = link_to(to)) link->send({self_.first, std::move(message)});
+}
+
+PeerMesh::HostLink* PeerMesh::GroupTransport::link_to(raft::NodeId member) const {
+  HostLink* link = find(routes_, member);
+  if (link != nullptr && link->is_up()) return link;
+  HostLink* other = find(learned_, member);
+  return other != nullptr ? other : link;
+}
+
+// Who lives in this process lives as long as it does.
+std::optional<Instant> PeerMesh::GroupTransport::heard(raft::NodeId member) const {
+  if (mesh_.transports_.contains({self_.first, member})) return mesh_.loop_.now();
+  const HostLink* link = link_to(member);
+  return link == nullptr ? std::nullopt : link->heard();
+}
+
+bool PeerMesh::GroupTransport::uses(const std::vector<const HostLink*>& links) const {
+  const auto is_one = [&links](const auto& route) {
+    return std::ranges::find(links, route.second.link) != links.end();
+  };
+  return std::ranges::any_of(routes_, is_one) || std::ranges::any_of(learned_, is_one);
 }
 
 void PeerMesh::GroupTransport::hear(raft::NodeId member, const std::string& address) {
@@ -217,12 +298,14 @@ void PeerMesh::GroupTransport::connect(const std::vector<raft::Member>& members)
 }
 
 PeerMesh::PeerMesh(node::Loop& loop, node::Network& network, MeshSettings settings, Random random,
-                   std::function<void(const LinkEvent&)> on_event)
+                   std::function<void(const LinkEvent&)> on_event,
+                   std::function<void(const TurnedAwayEvent&)> on_turned_away)
     : loop_(loop),
       network_(network),
       settings_(std::move(settings)),
       random_(random),
-      on_event_(std::move(on_event)) {}
+      on_event_(std::move(on_event)),
+      on_turned_away_(std::move(on_turned_away)) {}
 
 PeerMesh::~PeerMesh() { CHECK(transports_.empty(), "the mesh outlives its transports"); }
 
@@ -233,6 +316,31 @@ std::unique_ptr<node::Transport> PeerMesh::transport_for(raft::GroupId group, ra
 void PeerMesh::heard_from(raft::GroupId group, raft::NodeId self, raft::NodeId member, const std::string& address) {
   const auto found = transports_.find({group, self});
   if (found != transports_.end()) found->second->hear(member, address);
+}
+
+std::vector<PeerMesh::MemberKey> PeerMesh::beat() {
+  // Several shards of a process beat, each by itself: the time that they share puts their numbers in one order.
+  beats_ = std::max(beats_ + 1, static_cast<std::uint64_t>(loop_.now().ns));
+  const Bytes body = encode(Beat{.run = settings_.run, .number = beats_});
+  std::vector<const HostLink*> changed;
+  for (const auto& [address, link] : links_) {
+    link->beat(body);
+    if (link->review()) changed.push_back(link.get());
+  }
+  const Instant now = loop_.now();
+  std::erase_if(heard_, [&](const auto& one) { return forget_after < now - one.second.when; });
+  std::vector<MemberKey> out;
+  if (changed.empty()) return out;
+  for (const auto& [key, transport] : transports_) {
+    if (transport->uses(changed)) out.push_back(key);
+  }
+  return out;
+}
+
+// One that was late, or came twice, says nothing of now.
+void PeerMesh::heard_beat(const Beat& beat) {
+  const auto [known, is_new] = heard_.try_emplace(beat.run, LastBeat{loop_.now(), beat.number});
+  if (!is_new && known->second.number < beat.number) known->second = {loop_.now(), beat.number};
 }
 
 PeerMesh::HostLink* PeerMesh::use(const std::string& address) {

@@ -15,6 +15,7 @@ namespace zraft::net {
 namespace {
 
 constexpr std::size_t hello_name_max = 256;
+constexpr std::size_t why_max = 1024;
 constexpr std::size_t peer_header_max = 128;  // all that stands before the records of a message
 
 // The numbers on the wire may not change when somebody sorts the variant.
@@ -26,7 +27,8 @@ static_assert(is_number_of<1, raft::RequestPreVote> && is_number_of<2, raft::Pre
               is_number_of<8, raft::Heartbeat> && is_number_of<9, raft::HeartbeatReply> &&
               is_number_of<10, raft::StaleTerm> && is_number_of<11, raft::TimeoutNow> &&
               is_number_of<12, raft::Removed> && is_number_of<13, raft::RequestReadIndex> &&
-              is_number_of<14, raft::ReadIndex> && std::variant_size_v<raft::Body> == 14);
+              is_number_of<14, raft::ReadIndex> && is_number_of<15, raft::OfferSnapshot> &&
+              std::variant_size_v<raft::Body> == 15);
 
 void put(Encoder& to, raft::Position position) {
   to.u64(position.term.value);
@@ -67,16 +69,19 @@ void put(Encoder& to, const raft::Heartbeat& body) {
   to.u64(body.commit.value);
   to.u64(body.round.value);
   to.i64(body.sent.ns);
+  to.boolean(body.may_quiesce);
 }
 void put(Encoder& to, const raft::HeartbeatReply& body) {
   to.u64(body.round.value);
   to.i64(body.sent.ns);
+  to.boolean(body.quiesces);
 }
 void put(Encoder& to, const raft::RequestReadIndex& body) { to.u64(body.attempt); }
 void put(Encoder& to, const raft::ReadIndex& body) {
   to.u64(body.attempt);
   to.u64(body.index.value);
 }
+void put(Encoder& to, const raft::OfferSnapshot& body) { put(to, body.last); }
 void put(Encoder&, const raft::StaleTerm&) {}
 void put(Encoder&, const raft::TimeoutNow&) {}
 void put(Encoder& to, const raft::Removed& body) { to.u64(body.membership.value); }
@@ -104,16 +109,19 @@ void take(Decoder& from, raft::Heartbeat& body) {
   body.commit.value = from.u64();
   body.round.value = from.u64();
   body.sent.ns = from.i64();
+  body.may_quiesce = from.boolean();
 }
 void take(Decoder& from, raft::HeartbeatReply& body) {
   body.round.value = from.u64();
   body.sent.ns = from.i64();
+  body.quiesces = from.boolean();
 }
 void take(Decoder& from, raft::RequestReadIndex& body) { body.attempt = from.u64(); }
 void take(Decoder& from, raft::ReadIndex& body) {
   body.attempt = from.u64();
   body.index.value = from.u64();
 }
+void take(Decoder& from, raft::OfferSnapshot& body) { body.last = take_position(from); }
 void take(Decoder&, raft::StaleTerm&) {}
 void take(Decoder&, raft::TimeoutNow&) {}
 void take(Decoder& from, raft::Removed& body) { body.membership.value = from.u64(); }
@@ -158,6 +166,7 @@ Result<raft::Body> take_body(std::uint8_t number, Decoder& from, raft::GroupId g
     case 12: return take_body<raft::Removed>(from);
     case 13: return take_body<raft::RequestReadIndex>(from);
     case 14: return take_body<raft::ReadIndex>(from);
+    case 15: return take_body<raft::OfferSnapshot>(from);
     default: return fail(Code::corrupt, "peer frame: no message has the number " + std::to_string(number));
   }
 }
@@ -173,6 +182,8 @@ Bytes encode(const Hello& hello) {
   to.u64(hello.features);
   to.bytes(BytesView(hello.name).substr(0, hello_name_max));
   to.bytes(hello.address.size() > hello_name_max ? BytesView{} : BytesView(hello.address));
+  to.u64(hello.run);
+  to.bytes(hello.bulk_address.size() > hello_name_max ? BytesView{} : BytesView(hello.bulk_address));
   return out;
 }
 
@@ -185,6 +196,8 @@ Result<Hello> decode_hello(BytesView bytes) {
   hello.features = from.u64();
   hello.name = from.bytes();
   hello.address = from.bytes();
+  hello.run = from.u64();
+  hello.bulk_address = from.bytes();
   if (!from.ok()) return fail(Code::corrupt, "hello: the bytes are not of its format");
   if (hello.version_oldest == 0 || hello.version < hello.version_oldest) {
     return fail(Code::corrupt, "hello: the versions are out of order");
@@ -193,9 +206,50 @@ Result<Hello> decode_hello(BytesView bytes) {
     return fail(Code::corrupt, "hello: no role has the number " + std::to_string(role));
   }
   if (hello.name.size() > hello_name_max) return fail(Code::corrupt, "hello: the name is longer than 256 bytes");
-  if (hello.address.size() > hello_name_max) return fail(Code::corrupt, "hello: the address is longer than 256 bytes");
+  if (hello.address.size() > hello_name_max || hello.bulk_address.size() > hello_name_max) {
+    return fail(Code::corrupt, "hello: an address is longer than 256 bytes");
+  }
   hello.role = static_cast<Hello::Role>(role);
   return hello;
+}
+
+Bytes encode(const TurnedAway& turned_away) {
+  Bytes out;
+  Encoder to(out);
+  to.u64(turned_away.group.value);
+  to.u64(turned_away.from.value);
+  to.u64(turned_away.to.value);
+  to.bytes(BytesView(turned_away.why).substr(0, why_max));
+  return out;
+}
+
+Result<TurnedAway> decode_turned_away(BytesView bytes) {
+  Decoder from(bytes);
+  TurnedAway turned_away;
+  turned_away.group.value = from.u64();
+  turned_away.from.value = from.u64();
+  turned_away.to.value = from.u64();
+  turned_away.why = from.bytes();
+  if (!from.ok()) return fail(Code::corrupt, "turned away: the bytes are not of its format");
+  if (turned_away.why.size() > why_max) return fail(Code::corrupt, "turned away: the reason is longer than 1024 bytes");
+  return turned_away;
+}
+
+Bytes encode(const Beat& beat) {
+  Bytes out;
+  Encoder to(out);
+  to.u64(beat.run);
+  to.u64(beat.number);
+  return out;
+}
+
+Result<Beat> decode_beat(BytesView bytes) {
+  Decoder from(bytes);
+  Beat beat;
+  beat.run = from.u64();
+  beat.number = from.u64();
+  if (!from.ok()) return fail(Code::corrupt, "beat: the bytes are not of its format");
+  return beat;
 }
 
 Result<std::uint16_t> agree(const Hello& ours, const Hello& theirs) {

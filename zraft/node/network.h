@@ -3,7 +3,8 @@
 // Seam: frames between hosts, and between clients and hosts. Real: net/asio_network (TCP; framing, checksums and
 // length bounds are behind this seam). Simulated: sim/network (delay, loss, repetition, reordering, partitions).
 // A link carries frames in order until it closes; a frame that was sent may or may not have arrived then. Frames of
-// kind `peer` may besides be lost, repeated and reordered while the link stays up: the protocol above bears it.
+// the kinds `peer` and `beat` may besides be lost, repeated and reordered while the link stays up: what is above bears
+// it.
 // All calls and callbacks happen on the loop.
 #pragma once
 
@@ -11,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "zraft/base/piece.h"
 #include "zraft/base/result.h"
@@ -23,6 +25,28 @@ enum class FrameKind : std::uint8_t {
   peer = 2,     // one raft message of one group
   request = 3,  // client to host
   reply = 4,    // host to client
+  beat = 5,     // host to host: it lives
+  turned_away = 6,  // host to host, back over the link on which a raft message came that is for nobody here
+  bulk = 7,         // a snapshot on its way: net/wire_bulk.h
+  watch_event = 8,  // host to client: something that it watches has changed
+};
+
+// A file that is sent, as it was when it was opened: nobody writes to it any more. May be read by any thread.
+class SendableFile {
+ public:
+  virtual ~SendableFile() = default;
+  [[nodiscard]] virtual std::uint64_t size() const = 0;
+  virtual Result<Bytes> read(std::uint64_t offset, std::size_t length) = 0;
+  // For sendfile(2); -1: there is none, read() is all there is.
+  [[nodiscard]] virtual int descriptor() const { return -1; }
+};
+
+// Requires: it lies within the file, and `checksum` is the CRC32C of its bytes.
+struct FilePart {
+  std::shared_ptr<SendableFile> file;
+  std::uint64_t offset = 0;
+  std::size_t length = 0;
+  std::uint32_t checksum = 0;
 };
 
 class LinkHandler {
@@ -42,6 +66,13 @@ class Link {
   virtual void set_handler(LinkHandler* handler) = 0;
   // Never blocks. What the other side does not take in queues here: the caller watches queued_bytes() and stops.
   virtual void send(FrameKind kind, Pieces body) = 0;
+  // One frame whose body is `head` and, behind it, a part of a file, which goes from the disk to the socket without
+  // passing through this process's memory where the system can do that.
+  virtual void send_file(FrameKind kind, Bytes head, FilePart part) {
+    if (auto bytes = part.file->read(part.offset, part.length)) {
+      send(kind, {piece_of(std::move(head)), piece_of(std::move(*bytes))});
+    }
+  }
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
   [[nodiscard]] virtual std::string remote() const = 0;  // for people
 };

@@ -5,7 +5,6 @@
 #include "zraft/node/node.h"
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 
 #include "zraft/base/check.h"
@@ -49,22 +48,14 @@ Reply refusal_of(const raft::Refused& refused, const raft::Config& config) {
   }
 }
 
-// The one place where user code may throw (W-29).
-template <class Call>
-auto guarded(Call call) -> decltype(call()) {
-  try {
-    return call();
-  } catch (const std::exception& thrown) {
-    return fail(Code::bad_request, std::string("the state machine threw: ") + thrown.what());
-  } catch (...) {
-    return fail(Code::bad_request, "the state machine threw something that is no std::exception");
-  }
-}
-
 }  // namespace
 
 Node::Node(Seams seams, Options options, raft::Recovered recovered)
-    : seams_(seams), options_(options), core_(options.core, std::move(recovered), seams.loop.now()) {
+    : seams_(seams),
+      options_(options),
+      core_(options.core, std::move(recovered), seams.loop.now()),
+      driver_({.loop = seams.loop, .worker = seams.worker, .snapshots = seams.snapshots, .machine = seams.machine},
+              *this, options.snapshots, options.core.group, core_.applied(), core_.snapshot().last.index) {
   want_turn();
 }
 
@@ -77,22 +68,47 @@ Node::~Node() {
 
 void Node::receive(raft::Message message) {
   if (stopped_) return;
+  // A word that ends the heartbeats counts only if somebody else watches the sender from then on.
+  const bool is_watched = seams_.transport.heard(message.from).has_value();
+  if (auto* heartbeat = std::get_if<raft::Heartbeat>(&message.body)) heartbeat->may_quiesce &= is_watched;
+  if (auto* reply = std::get_if<raft::HeartbeatReply>(&message.body)) reply->quiesces &= is_watched;
   inputs_.emplace_back(raft::Receive{std::move(message)});
   want_turn();
 }
 
-void Node::propose(Bytes data, Instant deadline, Done done) {
-  if (Result<> admitted = guarded([&] { return seams_.machine.admit(data); }); !admitted) {
+void Node::wake() {
+  if (stopped_ || !core_.is_quiesced()) return;
+  inputs_.emplace_back(raft::Wake{});
+  want_turn();
+}
+
+void Node::propose(raft::EntryType type, Bytes data, Instant deadline, Done done) {
+  if (Result<> admitted = driver_.admit(type, data); !admitted) {
     Reply reply = refusal(admitted.error().code, std::move(admitted.error().text));
     seams_.loop.post([done = std::move(done), reply = std::move(reply)]() mutable { done(std::move(reply)); });
     return;
   }
   const raft::RequestId id = ask({.done = std::move(done), .deadline = deadline, .query = {}, .term = {}});
-  if (id.value != 0) inputs_.emplace_back(raft::Propose{id, std::move(data)});
+  if (id.value != 0) inputs_.emplace_back(raft::Propose{id, std::move(data), type});
 }
 
-void Node::query(Bytes data, ReadMode mode, Instant deadline, Done done) {
-  Asked asked{.done = std::move(done), .deadline = deadline, .query = std::move(data), .term = {}, .is_read = true};
+void Node::query(Bytes data, ReadMode mode, Instant deadline, Done done, Duration staleness_max) {
+  Asked asked{.done = std::move(done),
+              .deadline = deadline,
+              .query = std::move(data),
+              .term = {},
+              .is_read = true,
+              .staleness_max = {},
+              .since = seams_.loop.now()};
+  if (mode == ReadMode::bounded) {
+    if (seen_ && asked.since - seen_->since <= staleness_max) {
+      if (!admits(asked)) return;
+      asked.staleness_max = staleness_max;
+      asked.since = seen_->since;
+      reads_.emplace(seen_->index, std::move(asked));
+      return want_turn();
+    }
+  }
   if (mode == ReadMode::stale) {
     if (!admits(asked)) return;
     // Not before this call returns: through the queue of what waits for an index that is applied already.
@@ -102,7 +118,8 @@ void Node::query(Bytes data, ReadMode mode, Instant deadline, Done done) {
   }
   const raft::RequestId id = ask(std::move(asked));
   const raft::ReadFrom from = mode == ReadMode::lease      ? raft::ReadFrom::lease
-                              : mode == ReadMode::follower ? raft::ReadFrom::anywhere
+                              : mode == ReadMode::follower || mode == ReadMode::bounded
+                                 ? raft::ReadFrom::anywhere
                                                            : raft::ReadFrom::leader;
   if (id.value != 0) inputs_.emplace_back(raft::ReadBarrier{id, from});
 }
@@ -122,7 +139,7 @@ bool Node::admits(Asked& asked) {
   std::optional<Reply> refused;
   if (stopped_) {
     refused = refusal(Code::stopped, stopped_->text);
-  } else if (asked_.size() + accepted_.size() + reads_.size() >= options_.requests_max) {
+  } else if (asked_.size() + accepted_.size() + reads_.size() + driver_.questions() >= options_.requests_max) {
     refused = refusal(Code::busy, "too many requests are under way (requests_max): try again later");
   }
   if (!refused) return true;
@@ -150,11 +167,24 @@ void Node::want_turn() {
   });
 }
 
+// Whoever was quiesced has heard of nobody, but the transport has.
+void Node::give(Instant now, raft::Input input) {
+  if (core_.is_quiesced()) {
+    raft::Heard heard;
+    for (const raft::Member& member : core_.membership().members) {
+      const std::optional<Instant> when = seams_.transport.heard(member.id);
+      if (when) heard.members.emplace_back(member.id, std::min(*when, now));
+    }
+    core_.step(now, std::move(heard));
+  }
+  core_.step(now, std::move(input));
+}
+
 void Node::turn() {
   turn_is_wanted_ = false;
   if (stopped_) return;
   const Instant now = seams_.loop.now();
-  for (raft::Input& input : std::exchange(inputs_, {})) core_.step(now, std::move(input));
+  for (raft::Input& input : std::exchange(inputs_, {})) give(now, std::move(input));
   if (core_.deadline() <= now) core_.step(now, raft::Tick{});
   perform(core_.take_output());
   if (stopped_) return;
@@ -169,7 +199,10 @@ void Node::perform(raft::Output output) {
   if (output.write) start(std::move(*output.write));
   for (const raft::Event& event : output.events) seams_.observer.on_event(event);
   for (const raft::Answer& answer : output.answers) take(answer);
-  apply(output.apply);
+  if (output.fetch && !stopped_) fetch(*output.fetch);
+  is_performing_ = true;
+  driver_.feed(output.apply);
+  is_performing_ = false;
   const bool is_removed = std::ranges::any_of(
       output.events, [](const raft::Event& event) { return event.kind == raft::Event::Kind::is_removed; });
   if (is_removed && !stopped_) seams_.observer.on_removed();
@@ -189,43 +222,87 @@ void Node::start(raft::Write write) {
                    });
 }
 
-// --- applying ---
+// --- what the driver tells ---
 
-void Node::apply(const std::vector<raft::Record>& records) {
-  for (const raft::Record& record : records) {
-    // The checksum was made where the command entered the cluster: what was damaged since goes no further (I41).
-    if (!record.is_intact()) {
-      return stop(
-          {Code::corrupt, "entry " + std::to_string(record.index().value) +
-                              " was damaged in memory: check this machine's memory, then start the host again"});
-    }
-    Bytes result = record.type() == raft::EntryType::command ? apply_one(record) : Bytes{};
-    if (stopped_) return;
-    seams_.observer.on_applied(record);
-    settle(record.index(), record.term(), std::move(result));
+void Node::on_applied(const raft::Record& record, Outcome outcome) {
+  seams_.observer.on_applied(
+      record, {.result = {}, .refusal = {}, .changes = std::move(outcome.changes), .ended = outcome.ended});
+  settle(record.index(), record.term(), std::move(outcome));
+}
+
+void Node::on_applied_to(raft::Index index) {
+  core_.step(seams_.loop.now(), raft::Applied{index});
+  if (!is_performing_) want_turn();
+}
+
+void Node::on_saved(const raft::SnapshotMeta& meta) {
+  give(seams_.loop.now(), raft::SnapshotSaved{meta});
+  want_turn();
+}
+
+// At once, before anything behind it is applied.
+void Node::on_restored(const raft::SnapshotMeta& meta) {
+  give(seams_.loop.now(), raft::SnapshotInstalled{meta});
+  seams_.observer.on_installed(meta);
+  while (!accepted_.empty() && accepted_.begin()->first <= meta.last.index) {
+    auto asked = accepted_.extract(accepted_.begin());
+    asked.mapped().done(refusal(Code::timeout_unknown_outcome,
+                                "this member got a snapshot in place of that part of the log: the write may or may "
+                                "not be applied"));
   }
-  if (!records.empty()) core_.step(seams_.loop.now(), raft::Applied{records.back().index()});
+  want_turn();
 }
 
-Bytes Node::apply_one(const raft::Record& record) {
-  Result<Bytes> result = guarded([&]() -> Result<Bytes> {
-    return seams_.machine.apply({.index = record.index(), .time = record.time(), .data = record.payload()}).result;
-  });
-  if (result) return std::move(*result);
-  stop({Code::stopped, "at index " + std::to_string(record.index().value) + " " + result.error().text +
-                           "; mend it and start the host again"});
-  return {};
+void Node::on_broken(const Error& why) { stop(why); }
+
+void Node::on_snapshot_failed(const Error& why, Duration again) { seams_.observer.on_snapshot_failed(why, again); }
+
+std::size_t Node::log_bytes_between(raft::Index first, raft::Index last) const {
+  const raft::LogWindow& log = core_.log();
+  return log.bytes_after(std::max(first, log.base().last.index)) - log.bytes_after(last);
 }
+
+void Node::fetch(const raft::Fetch& wanted) {
+  if (driver_.is_installing()) return;
+  seams_.snapshots.fetch(wanted, [this, life = lifetime_.watch()](Result<raft::SnapshotMeta> fetched) {
+    if (life.is_over() || stopped_) return;
+    // The leader offers it again, as long as it is needed.
+    if (!fetched) return seams_.observer.on_snapshot_failed(fetched.error(), {});
+    driver_.install(*fetched);
+  });
+}
+
+void Node::save_snapshot(Driver::Saved done) {
+  if (stopped_) {
+    seams_.loop.post([done = std::move(done), why = *stopped_]() mutable { done(std::unexpected(why)); });
+    return;
+  }
+  driver_.save_now(std::move(done));
+}
+
+void Node::look_at_sessions(std::move_only_function<void(ClusterTime now, Sessions)> then) {
+  const auto now = core_.cluster_time(seams_.loop.now());
+  if (!now || stopped_) return;
+  driver_.look_at_sessions(*now, [now = *now, then = std::move(then)](Sessions sessions) mutable {
+    then(now, std::move(sessions));
+  });
+}
+
+void Node::replace_snapshot() {
+  if (!stopped_) driver_.replace();
+}
+
+// --- settling ---
 
 // Whoever proposed for that index learns what became of it: an entry of another term, committed there, means that his
 // never was applied and never will be. Before that nobody can know: an entry that was overwritten here may still be
 // committed by a member that has it (P43). So two of this node's own may wait for one index.
-void Node::settle(raft::Index index, raft::Term term, Bytes result) {
+void Node::settle(raft::Index index, raft::Term term, Outcome outcome) {
   while (!accepted_.empty() && accepted_.begin()->first <= index) {
     auto asked = accepted_.extract(accepted_.begin());
     const bool is_his = asked.key() == index && asked.mapped().term == term;
     if (is_his) {
-      asked.mapped().done({.error = {}, .data = std::move(result), .leader = std::nullopt});
+      asked.mapped().done({.error = std::move(outcome.refusal), .data = std::move(outcome.result), .leader = {}});
     } else {
       asked.mapped().done(refusal(Code::not_leader, "another leader took the place in the log; it was not applied",
                                   core_.leader()));
@@ -245,6 +322,8 @@ void Node::take(const raft::Answer& answer) {
     accepted_.emplace(accepted->position.index, std::move(asked));
   } else if (const auto* ready = std::get_if<raft::ReadReady>(&answer)) {
     asked.by_lease = ready->by_lease;
+    // A lease trusts clocks; what others confirmed does not.
+    if (!asked.by_lease && (!seen_ || seen_->since < asked.since)) seen_ = Seen{asked.since, ready->index};
     reads_.emplace(ready->index, std::move(asked));
   } else if (std::holds_alternative<raft::Completed>(answer)) {
     asked.done({.error = {}, .data = {}, .leader = std::nullopt});
@@ -258,22 +337,42 @@ void Node::answer_reads() {
     auto read = reads_.extract(reads_.begin());
     answer_query(std::move(read.mapped()));
   }
+  if (!asking_.empty()) arm_sweep();
 }
 
 void Node::answer_query(Asked asked) {
-  auto answer = guarded([&] { return seams_.machine.query(asked.query); });
+  Bytes query = asked.query;
+  const raft::RequestId id{++last_request_};
+  asking_.emplace(id, std::move(asked));
+  driver_.ask(std::move(query), [this, id, life = lifetime_.watch()](Result<Queried> answer) {
+    if (!life.is_over()) give_answer(id, std::move(answer));
+  });
+}
+
+void Node::give_answer(raft::RequestId id, Result<Queried> answer) {
+  auto found = asking_.extract(id);
+  if (found.empty()) return;  // its time was over
+  Asked& asked = found.mapped();
   // P39: the process may have been paused between the look at the clock and the look at the data.
-  if (asked.by_lease && !core_.has_lease(seams_.loop.now())) {
+  const Instant now = seams_.loop.now();
+  const bool is_too_old = asked.staleness_max && *asked.staleness_max < now - asked.since;
+  if (!stopped_ && (is_too_old || (asked.by_lease && !core_.has_lease(now)))) {
     asked.by_lease = false;
-    const raft::RequestId id{++last_request_};
-    asked_.emplace(id, std::move(asked));
-    inputs_.emplace_back(raft::ReadBarrier{id});
+    asked.staleness_max.reset();
+    asked.since = now;
+    const raft::RequestId again{++last_request_};
+    asked_.emplace(again, std::move(asked));
+    inputs_.emplace_back(raft::ReadBarrier{again, is_too_old ? raft::ReadFrom::anywhere : raft::ReadFrom::leader});
     return want_turn();
   }
   if (!answer) {
     asked.done(refusal(answer.error().code, answer.error().text));
   } else {
-    asked.done({.error = {}, .data = std::move(answer->result), .leader = std::nullopt});
+    asked.done({.error = {},
+                .data = std::move(answer->result),
+                .leader = std::nullopt,
+                .watchable = std::move(answer->watchable),
+                .index = driver_.applied()});
   }
 }
 
@@ -282,6 +381,7 @@ void Node::answer_query(Asked asked) {
 // A deadline that only moved further away keeps the old timer: it will find nothing to do and arm itself again.
 void Node::arm_timer() {
   const Instant due = core_.deadline();
+  if (due == Instant::never()) return;  // a timer that is left finds nothing to do
   if (timer_at_ && *timer_at_ <= due) return;
   seams_.loop.cancel(timer_);
   timer_at_ = due;
@@ -296,7 +396,7 @@ void Node::arm_sweep() {
   sweep_timer_ = seams_.loop.wake_at(seams_.loop.now() + sweep_interval, [this] {
     sweep_timer_ = {};
     sweep();
-    if (!asked_.empty() || !accepted_.empty() || !reads_.empty()) arm_sweep();
+    if (!asked_.empty() || !accepted_.empty() || !reads_.empty() || !asking_.empty()) arm_sweep();
   });
 }
 
@@ -317,6 +417,7 @@ void Node::sweep() {
   collect(asked_, Code::timeout_unknown_outcome);
   collect(accepted_, Code::timeout_unknown_outcome);
   collect(reads_, Code::timeout);
+  collect(asking_, Code::timeout);
   for (auto& [done, code] : late) {
     done(refusal(code, code == Code::timeout ? "no answer in time; nothing was changed"
                                              : "no majority answered in time: the write may or may not be applied"));
@@ -332,6 +433,8 @@ void Node::stop(Error why) {
   sweep_timer_ = {};
   inputs_.clear();
   // Callbacks may ask for more: they find the node stopped.
+  for (auto& [id, asked] : std::exchange(asking_, {})) asked.done(refusal(Code::stopped, why.text));
+  driver_.stop(why.text);
   for (auto& [id, asked] : std::exchange(asked_, {})) asked.done(refusal(Code::stopped, why.text));
   for (auto& [index, asked] : std::exchange(reads_, {})) asked.done(refusal(Code::stopped, why.text));
   for (auto& [index, asked] : std::exchange(accepted_, {})) {

@@ -30,6 +30,7 @@ Core::Core(Config config, Recovered recovered, Instant now)
       now_(now),
       hard_(recovered.hard_state),
       log_(log_of(recovered)),
+      snapshot_(log_.base()),
       commit_(log_.base().last.index),
       handed_(commit_),
       applied_(commit_),
@@ -41,6 +42,9 @@ Core::Core(Config config, Recovered recovered, Instant now)
         "the log ends in a term after the one that was saved");
   CHECK(config_.command_bytes_max <= record_payload_max, "command_bytes_max is beyond what a record can hold");
   hard_.term = std::max(hard_.term, log_.last().term);
+  if (snapshot_.last.index < recovered.snapshot.last.index) take_over(recovered.snapshot);
+  CHECK(recovered.applied <= log_.last().index, "the state machine holds more than the log");
+  commit_ = handed_ = applied_ = std::max(commit_, recovered.applied);
   arm_election();
   out_.membership_changed = true;
 }
@@ -52,6 +56,7 @@ std::optional<NodeId> Core::leader() const {
 }
 
 Instant Core::deadline() const {
+  if (is_quiesced_) return Instant::never();
   if (const auto* leader = std::get_if<Leader>(&role_)) return leader->heartbeat_due;
   return election_due_;
 }
@@ -60,17 +65,19 @@ bool Core::has_more() const { return handed_ < std::min(commit_, promises_.durab
 
 void Core::step(Instant now, Input input) {
   CHECK(now_ <= now, "time goes back");
-  if (config_.check_laws) {
-    const Laws before = Laws::of(*this);
-    now_ = now;
-    std::visit([this](const auto& body) { on(body); }, input);
-    settle();
-    before.check(*this);
-    return;
-  }
+  std::optional<Laws> before;
+  if (config_.check_laws) before = Laws::of(*this);
   now_ = now;
+  if (disturbs(input)) {
+    if (is_quiesced_) wake(input);
+    if (auto* role = std::get_if<Leader>(&role_)) {
+      role->disturbed = now_;
+      role->agreed.clear();
+    }
+  }
   std::visit([this](const auto& body) { on(body); }, input);
   settle();
+  if (before) before->check(*this);
 }
 
 Output Core::take_output() {
@@ -92,6 +99,7 @@ Output Core::take_output() {
 // --- inputs ---
 
 void Core::on(const Tick&) {
+  if (is_quiesced_) return;
   if (auto* leader = std::get_if<Leader>(&role_)) return on(*leader, Tick{});
   if (now_ < election_due_) return;
   if (auto* follower = std::get_if<Follower>(&role_)) return on(*follower, Tick{});
@@ -101,10 +109,8 @@ void Core::on(const Tick&) {
 void Core::on(const Receive& input) {
   const Message& message = input.message;
   if (!admit(message)) return;
-  const bool is_of_leader =
-      std::holds_alternative<Append>(message.body) || std::holds_alternative<Heartbeat>(message.body);
   // Thesis 3.4: a candidate that hears the leader of its own term follows it.
-  if (is_of_leader && std::holds_alternative<Candidate>(role_)) {
+  if (is_of_leader(message) && std::holds_alternative<Candidate>(role_)) {
     become(BecomeFollower{message.from, "another leads this term"});
   }
   std::visit([&](auto& role, const auto& body) { on(role, message, body); }, role_, message.body);
@@ -122,7 +128,7 @@ void Core::on(const Propose& input) {
   if (log_.bytes_after(commit_) + size > config_.uncommitted_bytes_max || log_.bytes() + size > config_.log_bytes_max) {
     return refuse(Code::busy);
   }
-  append_own(EntryType::command, input.data);
+  append_own(input.type, input.data);
   out_.answers.emplace_back(Accepted{input.id, log_.last()});
 }
 
@@ -183,7 +189,10 @@ void Core::become(BecomeFollower wanted) {
 // --- what is gathered for the output ---
 
 Write& Core::write() {
-  if (!out_.write) out_.write = Write{.id = promises_.open(now_), .hard_state = {}, .truncate_from = {}, .entries = {}};
+  if (!out_.write) {
+    out_.write =
+        Write{.id = promises_.open(now_), .hard_state = {}, .truncate_from = {}, .base = {}, .entries = {}};
+  }
   return *out_.write;
 }
 

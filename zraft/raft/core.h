@@ -8,7 +8,8 @@
 // The road not taken: blocking calls to a log inside handlers. They make every handler a state machine of the disk.
 //
 // Laws, checked after each step in debug builds and in the simulator (invariants.cc):
-//   base <= applied <= handed <= commit <= last,  handed <= durable <= last,  term and commit never go back,
+//   base <= snapshot <= applied <= handed <= commit <= last,  handed <= durable <= last,  term and commit never go
+//   back,
 //   a leader voted for itself and only appends, match <= last, match < next.
 // Thesis: 3 (elections, replication, commit), 6.4 (reads), 9.6 (pre-vote), 10.2.1 (writing in parallel).
 #pragma once
@@ -41,6 +42,8 @@ struct Config {
   std::size_t command_bytes_max = std::size_t{2} << 20;  // beyond: too_large
   std::size_t uncommitted_bytes_max = std::size_t{64} << 20;  // beyond: busy (P35)
   std::size_t log_bytes_max = std::size_t{4} << 30;           // entries since the snapshot; beyond: busy
+  // Of the entries that a snapshot covers, so many bytes are kept for members that are a little behind.
+  std::size_t log_bytes_retained = std::size_t{8} << 20;
   std::size_t reads_max = 100'000;                            // waiting for a round; beyond: busy
   ReplicationLimits replication;
   // Reads by lease are allowed; the same at every member. Then whoever starts votes for nobody for an election timeout,
@@ -48,16 +51,24 @@ struct Config {
   bool lease_reads = false;
   // How much of a lease is not used, in percent of election_timeout: as much as two clocks may differ in speed.
   std::int64_t lease_margin_percent = 10;
+  // A group to which nothing happens for that long sends no heartbeats any more, until something happens (quiesce.cc).
+  // Only for a caller that watches the processes of the members (Wake). 0: never.
+  Duration quiesce_after{};
   std::uint64_t seed = 1;   // of the election timeouts, and of the numbers of attempts
   bool check_laws = false;  // after every step
 };
 
-// What the log held at start-up. A member of a group always has a membership: in `base` or among the entries.
+// What a member has at start-up. It always has a membership: in `base`, in `snapshot` or among the entries.
 struct Recovered {
   HardState hard_state;
   SnapshotMeta base;
   std::vector<Record> entries;  // from base.last.index + 1 on, without gaps; all durable
+  SnapshotMeta snapshot;        // the newest one, durable; the state machine was restored from it
+  Index applied;                // what the state machine holds besides, being on a disk itself; 0: nothing
 };
+// Does it make sense together? What is on one disk may be of different times (RELIABILITY 2.3, rows 8 to 10). Errors:
+// corrupt, with what does not fit and what to do.
+[[nodiscard]] Result<> check(const Recovered& recovered);
 
 struct Follower {
   std::optional<NodeId> leader;
@@ -103,6 +114,8 @@ struct Leader {
   std::optional<Handover> handover;
   std::vector<CatchUp> catching_up;
   Instant handover_pause;  // no handover by priority before
+  Instant disturbed;           // when something last happened
+  std::vector<NodeId> agreed;  // to quiesce, since then
   bool lease_is_void = false;  // somebody was told to stand: the others need not protect this leader any more (P40)
 };
 
@@ -112,14 +125,14 @@ class Laws;
 
 class Core {
  public:
-  // Requires: recovered.entries are contiguous; the membership in them is valid.
+  // Requires: check(recovered); recovered.entries are contiguous; the membership in them is valid.
   Core(Config config, Recovered recovered, Instant now);
 
   void step(Instant now, Input input);
   // Everything wanted since the last call. If `has_more()` then, call again soon.
   [[nodiscard]] Output take_output();
   [[nodiscard]] bool has_more() const;
-  // When to step(Tick) if nothing else happens.
+  // When to step(Tick) if nothing else happens; never, while it is quiesced.
   [[nodiscard]] Instant deadline() const;
 
   // --- to look at, never to decide by ---
@@ -130,6 +143,8 @@ class Core {
   // Thesis 6.4.1: no other leader can have committed anything before `now`, if no clock is faster than another by more
   // than lease_margin_percent. Requires: `now` is not before the last step.
   [[nodiscard]] bool has_lease(Instant now) const;
+  // Of a leader: the time that an entry would have now. None: of a member that does not lead.
+  [[nodiscard]] std::optional<ClusterTime> cluster_time(Instant now) const;
   // When a leader was last heard; for reads that may be stale by a bound.
   [[nodiscard]] Instant leader_heard() const { return leader_heard_; }
   [[nodiscard]] const HardState& hard_state() const { return hard_; }
@@ -138,9 +153,12 @@ class Core {
   [[nodiscard]] Index applied() const { return applied_; }
   [[nodiscard]] Index durable() const { return promises_.durable(); }
   [[nodiscard]] const LogWindow& log() const { return log_; }
+  [[nodiscard]] const SnapshotMeta& snapshot() const { return snapshot_; }  // the newest one here
   [[nodiscard]] const Membership& membership() const { return log_.membership(); }
   // Who can be sent to: the members, and those that the newest change made no members.
   [[nodiscard]] std::vector<Member> reachable() const;
+  // It sends no heartbeats, or waits for none.
+  [[nodiscard]] bool is_quiesced() const { return is_quiesced_; }
   // This member was removed from its group: it may be stopped, and its data kept or not.
   [[nodiscard]] bool is_removed() const { return is_removed_; }
 
@@ -167,6 +185,10 @@ class Core {
   void on(const Transfer&);
   void on(const Written&);
   void on(const Applied&);
+  void on(const SnapshotSaved&);
+  void on(const SnapshotInstalled&);
+  void on(const Wake&);
+  void on(const Heard&);
   void settle();
   void become(BecomeFollower);
   void become(BecomeCandidate);
@@ -215,7 +237,7 @@ class Core {
   void hear_leader(Follower& role, NodeId leader);
   [[nodiscard]] bool has_quorum_contact(const Leader& role) const;
   [[nodiscard]] bool is_well_formed(const Message& message, const Append& body) const;
-  [[nodiscard]] ClusterTime cluster_time(const Leader& role) const;
+  [[nodiscard]] ClusterTime cluster_time(const Leader& role, Instant now) const;
   void take_entries(const Append& body);
   void on(Follower&, const Message&, const Append&);
   void on(Follower&, const Message&, const Appended&);
@@ -235,6 +257,16 @@ class Core {
   void on(Leader&, const Message&, const Heartbeat&);
   void on(Leader&, const Message&, const HeartbeatReply&);
   void on(Leader&, const Message&, const StaleTerm&);
+
+  // snapshots.cc: thesis 5
+  void take_over(const SnapshotMeta& snapshot);
+  void cut_log();
+  [[nodiscard]] Index index_to_cut_to() const;
+  void offer_snapshot(Progress& progress);
+  void repeat_offer(Progress& progress);
+  void on(Follower&, const Message&, const OfferSnapshot&);
+  void on(Candidate&, const Message&, const OfferSnapshot&);
+  void on(Leader&, const Message&, const OfferSnapshot&);
 
   // read_index.cc: thesis 6.4, 6.4.1
   void on(Follower&, const ReadBarrier&);
@@ -273,11 +305,22 @@ class Core {
   void on(Leader&, const Message&, const TimeoutNow&);
   void on(Leader&, const Message&, const Removed&);
 
+  // quiesce.cc
+  [[nodiscard]] bool disturbs(const Input& input) const;
+  void wake(const Input& input);
+  [[nodiscard]] bool is_away(const Progress& progress) const;
+  [[nodiscard]] bool may_quiesce(const Leader& role) const;
+  void try_to_quiesce(Leader& role);
+  void take_agreement(Leader& role, NodeId member, Instant sent);
+  [[nodiscard]] bool agrees_to_quiesce(const Follower& role, const Heartbeat& body) const;
+  void quiesce();
+
   const Config config_;
   Random random_;
   Instant now_;
   HardState hard_;
   LogWindow log_;
+  SnapshotMeta snapshot_;
   Index commit_;
   Index handed_;   // given out to be applied
   Index applied_;  // told to be applied
@@ -288,6 +331,7 @@ class Core {
   Promises promises_;
   Output out_;
   bool is_removed_ = false;
+  bool is_quiesced_ = false;
 };
 
 }  // namespace zraft::raft

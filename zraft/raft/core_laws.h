@@ -24,6 +24,7 @@ class Laws {
 
   HardState hard_;
   Position last_;
+  Position snapshot_;
   Index base_;
   Index commit_;
   Index applied_;

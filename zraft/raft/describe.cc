@@ -48,9 +48,12 @@ Bytes words(const AppendRejected& body) {
   return "rejects " + text(body.rejected) + ", try " + describe(body.hint);
 }
 Bytes words(const Heartbeat& body) {
-  return "heartbeat, commit " + text(body.commit) + ", round " + text(body.round);
+  return "heartbeat, commit " + text(body.commit) + ", round " + text(body.round) +
+         (body.may_quiesce ? ", may quiesce" : "");
 }
-Bytes words(const HeartbeatReply& body) { return "heartbeat reply, round " + text(body.round); }
+Bytes words(const HeartbeatReply& body) {
+  return "heartbeat reply, round " + text(body.round) + (body.quiesces ? ", quiesces" : "");
+}
 Bytes words(const StaleTerm&) { return "your term is over"; }
 Bytes words(const TimeoutNow&) { return "stand now"; }
 Bytes words(const Removed& body) { return "you are removed since index " + text(body.membership); }
@@ -61,6 +64,7 @@ Bytes words(const ReadReady& answer) {
 }
 Bytes words(const RequestReadIndex&) { return "asks for an index to read at"; }
 Bytes words(const ReadIndex& body) { return "read at " + text(body.index); }
+Bytes words(const OfferSnapshot& body) { return "fetch the snapshot up to " + describe(body.last); }
 Bytes words(const Completed& answer) { return "completed #" + text(answer.id); }
 Bytes words(const Refused& answer) {
   return "refused #" + text(answer.id) + ": " + Bytes(name_of(answer.code)) +
@@ -81,6 +85,12 @@ Bytes words(const Transfer& input) {
 }
 Bytes words(const Written& input) { return "written w" + text(input.id); }
 Bytes words(const Applied& input) { return "applied to " + text(input.index); }
+Bytes words(const SnapshotSaved& input) { return "snapshot up to " + describe(input.meta.last) + " is saved"; }
+Bytes words(const SnapshotInstalled& input) {
+  return "snapshot up to " + describe(input.meta.last) + " is installed";
+}
+Bytes words(const Wake&) { return "wake"; }
+Bytes words(const Heard& input) { return "heard " + std::to_string(input.members.size()) + " members"; }
 
 Bytes because(const Event& event) { return event.why[0] == '\0' ? "" : Bytes(": ") + event.why; }
 
@@ -139,10 +149,18 @@ Bytes words(const Event& event) {
       return "hands over to " + text(event.peer);
     case Event::Kind::keeps_leading:
       return "goes on leading: " + text(event.peer) + " did not take over";
+    case Event::Kind::offers_snapshot:
+      return "offers " + text(event.peer) + " the snapshot up to " + describe(event.position);
+    case Event::Kind::saves_snapshot:
+      return "has saved a snapshot up to " + describe(event.position);
+    case Event::Kind::installs_snapshot:
+      return "has installed the snapshot up to " + describe(event.position);
     case Event::Kind::is_removed:
       return event.peer == NodeId{} ? "is removed" : "is removed, told by " + text(event.peer);
     case Event::Kind::commits:
       return "commits up to " + describe(event.position);
+    case Event::Kind::quiesces: return "quiesces";
+    case Event::Kind::wakes: return "wakes";
   }
   UNREACHABLE("an event of no kind");
 }
@@ -169,6 +187,8 @@ Bytes describe(const Record& record) {
       return at + " noop";
     case EntryType::command:
       return at + " command of " + std::to_string(record.payload().size()) + " bytes";
+    case EntryType::session:
+      return at + " session entry of " + std::to_string(record.payload().size()) + " bytes";
     case EntryType::membership: {
       const auto membership = decode_membership(record.payload());
       return at + " membership " + (membership ? describe(*membership) : "that does not decode");
@@ -189,6 +209,7 @@ Bytes describe(const Write& write) {
     out += write.hard_state->vote ? ", vote for " + text(*write.hard_state->vote) + ";" : ", no vote;";
   }
   if (write.truncate_from) out += " cut from " + text(*write.truncate_from) + ";";
+  if (write.base) out += " drop up to " + describe(write.base->last) + ";";
   return out + " add " + run_of(write.entries);
 }
 

@@ -71,8 +71,6 @@ bool Core::admit(const Message& message) {
   if (message.to != config_.self || message.from == config_.self) return false;
   // A pre-vote asks about a term that has not begun: it moves nobody's term (thesis 9.6; P15).
   if (std::holds_alternative<RequestPreVote>(message.body)) return true;
-  const bool is_of_leader =
-      std::holds_alternative<Append>(message.body) || std::holds_alternative<Heartbeat>(message.body);
   if (hard_.term < message.term) {
     const auto* request = std::get_if<RequestVote>(&message.body);
     if (request != nullptr && !request->transfer && is_protecting_leader()) {
@@ -80,12 +78,12 @@ bool Core::admit(const Message& message) {
       tell(Event::Kind::refuses_vote, message.from, request->last, "a leader is heard");
       return false;
     }
-    rise_to(message.term, message.from, is_of_leader ? std::optional(message.from) : std::nullopt);
+    rise_to(message.term, message.from, is_of_leader(message) ? std::optional(message.from) : std::nullopt);
     return true;
   }
   if (message.term < hard_.term) {
     // P12: who is behind is told so, else it may wait for ever.
-    if (is_of_leader) send(message.from, StaleTerm{});
+    if (is_of_leader(message)) send(message.from, StaleTerm{});
     if (std::holds_alternative<RequestVote>(message.body)) send(message.from, Vote{.granted = false});
     // Whoever is behind may grant a pre-vote too; the term that it is about is in the answer. Were it ignored, a
     // majority that counts on one that is behind and does not stand itself would never elect.

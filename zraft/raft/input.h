@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -17,10 +18,12 @@ struct Tick {};
 struct Receive {
   Message message;
 };
-// Append a command. Answered by Output::answers: Accepted with the place it got, or Refused.
+// Append a command, or an entry of the layer of sessions. Answered by Output::answers: Accepted with the place it got,
+// or Refused.
 struct Propose {
   RequestId id;
   Bytes data;
+  EntryType type = EntryType::command;  // or session
 };
 // "From which applied index on is a read linearizable?" Answered by ReadReady, or Refused.
 enum class ReadFrom : std::uint8_t {
@@ -60,6 +63,29 @@ struct Applied {
   Index index;
 };
 
-using Input = std::variant<Tick, Receive, Propose, ReadBarrier, Reconfigure, Transfer, Written, Applied>;
+// This member has written a snapshot of what it has applied: it is durable, and was read again and found right. The log
+// up to there may go.
+struct SnapshotSaved {
+  SnapshotMeta meta;
+};
+// A snapshot that came from another member is durable here, and the state machine has been restored from it. Nothing
+// that it covers is to be applied any more: whatever was handed over and not applied yet is void. Requires: it ends
+// behind what was applied.
+struct SnapshotInstalled {
+  SnapshotMeta meta;
+};
+
+// A quiesced group (quiesce.cc) is to be awake again: the process of a member was lost, came back, or is another one
+// now. Whoever gives Config::quiesce_after watches the processes of all members and gives this at each such change.
+struct Wake {};
+// When the processes of these members were last heard, whatever they said; not after now. To be given to a quiesced
+// group before anything that wakes it, because it has heard of nobody meanwhile.
+struct Heard {
+  std::vector<std::pair<NodeId, Instant>> members;
+};
+
+using Input =
+    std::variant<Tick, Receive, Propose, ReadBarrier, Reconfigure, Transfer, Written, Applied, SnapshotSaved,
+                 SnapshotInstalled, Wake, Heard>;
 
 }  // namespace zraft::raft

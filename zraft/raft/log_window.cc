@@ -15,8 +15,8 @@ LogWindow::LogWindow(SnapshotMeta base) : base_(std::move(base)) {
 }
 
 std::size_t LogWindow::bytes_after(Index index) const {
-  if (index < first()) return bytes_;
-  return bytes_ - ends_[index - first()];
+  if (index < first()) return bytes();
+  return end_ - ends_[index - first()];
 }
 
 std::optional<Term> LogWindow::term_at(Index index) const {
@@ -44,22 +44,45 @@ void LogWindow::append(Record record) {
     CHECK(membership.has_value(), "a membership is checked before it comes into the log");
     memberships_.push_back({.index = record.index(), .membership = std::move(*membership)});
   }
-  bytes_ += record.size();
-  ends_.push_back(bytes_);
+  end_ += record.size();
+  ends_.push_back(end_);
   records_.push_back(std::move(record));
 }
 
 void LogWindow::truncate_from(Index index) {
   CHECK(first() <= index, "the log is cut inside its snapshot");
   while (!records_.empty() && index <= records_.back().index()) {
-    bytes_ -= records_.back().size();
+    end_ -= records_.back().size();
     records_.pop_back();
     ends_.pop_back();
   }
   while (memberships_.size() > 1 && index <= memberships_.back().index) memberships_.pop_back();
 }
 
+void LogWindow::drop_to(Index index) {
+  base_ = meta_at(index);
+  while (!records_.empty() && records_.front().index() <= index) {
+    start_ = ends_.front();
+    records_.pop_front();
+    ends_.pop_front();
+  }
+  while (memberships_.size() > 1 && memberships_[1].index <= index) memberships_.erase(memberships_.begin());
+}
+
+void LogWindow::reset(SnapshotMeta base) { *this = LogWindow(std::move(base)); }
+
+SnapshotMeta LogWindow::meta_at(Index index) const {
+  if (index == base_.last.index) return base_;
+  const Record& record = at(index);
+  const Placed& placed = membership_at(index);
+  return {.last = record.position(),
+          .membership = placed.membership,
+          .membership_index = placed.index,
+          .time = record.time()};
+}
+
 Position LogWindow::last_with_term_at_most(Term term, Index bound) const {
+  if (bound < base_.last.index) return {Term{}, bound};
   Index index = std::min(bound, last().index);
   // Terms never fall along the log, so the place is found by halving.
   Index low = base_.last.index;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The log since the snapshot, in memory: the base position, the records after it, and every membership that stands
-// among them, so that a truncation restores the one before (P46; even if it is the snapshot's).
+// The log in memory: a base, which a snapshot covers, the records after it, and every membership that stands among
+// them, so that a truncation restores the one before (P46; even if it is the base's). The base may lie before the end
+// of the newest snapshot: the records between are kept for members that are only a little behind.
 // Laws: records are contiguous from base.index + 1, terms never fall, all are of one group.
 #pragma once
 
@@ -10,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "zraft/base/queue.h"
 #include "zraft/raft/record.h"
 #include "zraft/raft/types.h"
 
@@ -22,7 +24,7 @@ class LogWindow {
   [[nodiscard]] const SnapshotMeta& base() const { return base_; }
   [[nodiscard]] Index first() const { return next(base_.last.index); }  // of the first record, if there is one
   [[nodiscard]] Position last() const { return records_.empty() ? base_.last : records_.back().position(); }
-  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  [[nodiscard]] std::size_t bytes() const { return end_ - start_; }
   // Of the entries after `index`. Requires: base <= index <= last.
   [[nodiscard]] std::size_t bytes_after(Index index) const;
 
@@ -35,9 +37,16 @@ class LogWindow {
   void append(Record record);
   // Drops everything from `index` on. Requires: first <= index.
   void truncate_from(Index index);
+  // Drops everything up to and with `index`, which becomes the base. Requires: base <= index <= last.
+  void drop_to(Index index);
+  // Drops everything there is.
+  void reset(SnapshotMeta base);
+  // What a snapshot of everything up to `index` covers, if all of that is committed. Requires: base <= index <= last.
+  [[nodiscard]] SnapshotMeta meta_at(Index index) const;
 
   // The last index up to `bound` whose term is not above `term`: where two logs can agree at most (thesis 3.5, the
-  // end of it: backtracking by terms).
+  // end of it: backtracking by terms). Nothing is known of what lies before the base: a bound there is given back, with
+  // term 0.
   [[nodiscard]] Position last_with_term_at_most(Term term, Index bound) const;
 
   // The newest membership in the log, committed or not: it is in force from the moment it is appended (thesis 4.1).
@@ -56,9 +65,10 @@ class LogWindow {
  private:
   SnapshotMeta base_;
   std::deque<Record> records_;
-  std::deque<std::size_t> ends_;  // bytes of the log up to and with that record, counted from the first append
+  Queue<std::size_t> ends_;  // bytes of the log up to and with that record, counted from the first append
   std::vector<Placed> memberships_;
-  std::size_t bytes_ = 0;
+  std::size_t start_ = 0;  // bytes of what was dropped at the front
+  std::size_t end_ = 0;    // and of all up to the last record
 };
 
 }  // namespace zraft::raft

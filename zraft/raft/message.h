@@ -51,10 +51,12 @@ struct Heartbeat {
   Index commit;
   Round round;
   Instant sent;  // by the leader's clock; nobody else understands it
+  bool may_quiesce = false;  // nothing has happened for long: this may be the last one, if all agree (quiesce.cc)
 };
 struct HeartbeatReply {
   Round round;
   Instant sent;  // as it came
+  bool quiesces = false;  // the sender agrees, and waits for no more heartbeats
 };
 // The answer to a leader whose term is over: the term of the message says it all (P12).
 struct StaleTerm {};
@@ -74,9 +76,16 @@ struct ReadIndex {
   std::uint64_t attempt = 0;
   Index index;
 };
+// The receiver is so far behind that the leader's log does not have what comes next: here is a snapshot, fetch it. It
+// is repeated until the receiver has acknowledged where the leader's log begins. Answered by Appended, now if the
+// receiver has as much already, or when it is installed.
+struct OfferSnapshot {
+  Position last;
+};
 
 using Body = std::variant<RequestPreVote, PreVote, RequestVote, Vote, Append, Appended, AppendRejected, Heartbeat,
-                          HeartbeatReply, StaleTerm, TimeoutNow, Removed, RequestReadIndex, ReadIndex>;
+                          HeartbeatReply, StaleTerm, TimeoutNow, Removed, RequestReadIndex, ReadIndex,
+                          OfferSnapshot>;
 
 struct Message {
   NodeId from;
@@ -84,5 +93,11 @@ struct Message {
   Term term;
   Body body;
 };
+
+// Only who leads the message's term says such a thing.
+[[nodiscard]] inline bool is_of_leader(const Message& message) {
+  return std::holds_alternative<Append>(message.body) || std::holds_alternative<Heartbeat>(message.body) ||
+         std::holds_alternative<OfferSnapshot>(message.body);
+}
 
 }  // namespace zraft::raft

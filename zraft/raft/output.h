@@ -20,6 +20,7 @@ struct Write {
   WriteId id;
   std::optional<HardState> hard_state;  // term and vote together (P02)
   std::optional<Index> truncate_from;   // first drop every entry from this index on
+  std::optional<SnapshotMeta> base;     // then everything up to here, which a snapshot covers; the log ends no earlier
   std::vector<Record> entries;          // then add these, which follow the last entry that is left
 };
 
@@ -65,8 +66,13 @@ struct Event {
     rolls_back_membership,
     hands_over,    // asks `peer` to lead
     keeps_leading,  // the handover to `peer` did not come about
+    offers_snapshot,    // to `peer`, up to `position`
+    saves_snapshot,     // of its own state, up to `position`
+    installs_snapshot,  // of another member, up to `position`
     is_removed,    // is a member no more, told by `peer` or, if that is 0, by its own log
     commits,       // up to `position`; traces only
+    quiesces,      // sends no heartbeats any more, or waits for none; traces only
+    wakes,         // does so again; traces only
   };
   Kind kind = Kind::follows;
   Term term;
@@ -75,16 +81,26 @@ struct Event {
   const char* why = "";
 };
 
+// Another member has what this one misses: fetch its newest snapshot, which ends at `last` or later. To be asked for
+// again and again while it is under way does no harm.
+struct Fetch {
+  NodeId from;
+  Position last;
+  Term term;  // durable here: a snapshot of a later one would be ahead of this member, also after a crash
+};
+
 struct Output {
   std::vector<Message> send;         // may be lost, reordered, repeated
   std::optional<Write> write;        // in order; answered by Written{id}
   std::vector<Record> apply;         // committed and durable here, in order; answered by Applied{index}
   std::vector<Answer> answers;
   std::vector<Event> events;
+  std::optional<Fetch> fetch;        // answered by SnapshotInstalled, or never
   bool membership_changed = false;   // Core::reachable() may be another one now: tell the transport
 
   [[nodiscard]] bool is_empty() const {
-    return send.empty() && !write && apply.empty() && answers.empty() && events.empty() && !membership_changed;
+    return send.empty() && !write && apply.empty() && answers.empty() && events.empty() && !fetch &&
+           !membership_changed;
   }
 };
 

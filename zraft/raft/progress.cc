@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Progress: the two states of replication to one member, and what moves it between them.
+// Progress: the states of replication to one member, and what moves it between them.
 #include "zraft/raft/progress.h"
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 namespace zraft::raft {
 
 bool Progress::can_send(const ReplicationLimits& limits) const {
+  if (state_ == State::snapshot) return false;
   if (state_ == State::probe) return !probe_is_out_;
   return inflight_.size() < limits.inflight_messages_max && inflight_bytes_ < limits.inflight_bytes_max;
 }
@@ -48,7 +49,22 @@ bool Progress::on_appended(Index match) {
   return rose;
 }
 
+void Progress::begin_snapshot(Position last) {
+  state_ = State::snapshot;
+  snapshot_ = last;
+  catches_up_ = true;
+  probe_is_out_ = false;
+  inflight_.clear();
+  inflight_bytes_ = 0;
+}
+
+void Progress::end_snapshot() {
+  state_ = State::replicate;
+  next_ = zraft::raft::next(match_);
+}
+
 bool Progress::on_rejected(Index rejected, Index agreed) {
+  if (state_ == State::snapshot) return false;  // the answer to what was sent before
   if (rejected <= match_) return false;  // it has matched since
   if (state_ == State::probe && rejected != next_ - 1) return false;  // the answer to an older probe
   if (state_ == State::replicate) {

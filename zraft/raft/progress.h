@@ -2,15 +2,17 @@
 //
 // What a leader knows of one other member, and how fast it may send to it. Optimistic (pipelined) replication, thesis
 // 10.2.1: in `replicate`, entries go out one after the other without waiting, bounded by a window; a rejection falls
-// back to `probe`, one message at a time, until the logs are found to agree.
+// back to `probe`, one message at a time, until the logs are found to agree. Whoever misses what the leader's log does
+// not have any more is in `snapshot`: nothing is sent but the offer, until it has acknowledged where that log begins.
+// From the offer until it is near the end of the log, what it needs next is kept for it (RELIABILITY P64).
 // Laws: match < next; match only rises; the window is bounded; in `probe` at most one message with entries is under
 // way.
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <vector>
 
+#include "zraft/base/queue.h"
 #include "zraft/base/time.h"
 #include "zraft/raft/types.h"
 
@@ -24,7 +26,7 @@ struct ReplicationLimits {
 
 class Progress {
  public:
-  enum class State : std::uint8_t { probe, replicate };
+  enum class State : std::uint8_t { probe, replicate, snapshot };
 
   Progress(NodeId id, Index last, Instant now) : id_(id), next_(zraft::raft::next(last)), heard_(now) {}
 
@@ -47,6 +49,17 @@ class Progress {
   void on_sent(Index last, std::size_t bytes);
   // True if match rose.
   bool on_appended(Index match);
+  // It needs what lies before the leader's log; a snapshot up to `last` is there.
+  void begin_snapshot(Position last);
+  // Of the state `snapshot`: the one that was offered.
+  [[nodiscard]] Position snapshot() const { return snapshot_; }
+  // The log goes on behind match().
+  void end_snapshot();
+  // It was offered a snapshot, and the end of the log was far away ever since.
+  [[nodiscard]] bool catches_up() const { return catches_up_; }
+  void end_catching_up() { catches_up_ = false; }
+  // The entries behind this one are wanted next.
+  [[nodiscard]] Index wanted_after() const { return state_ == State::snapshot ? snapshot_.index : match_; }
   // `agreed` is where the two logs can agree at most. False: an old rejection that says nothing new (P32).
   bool on_rejected(Index rejected, Index agreed);
 
@@ -64,7 +77,9 @@ class Progress {
   Instant heard_;
   Round acknowledged_;
   Instant lease_from_;
-  std::deque<Inflight> inflight_;
+  Position snapshot_;
+  bool catches_up_ = false;
+  Queue<Inflight> inflight_;
   std::size_t inflight_bytes_ = 0;
 };
 

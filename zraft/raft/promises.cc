@@ -36,7 +36,7 @@ std::vector<Promises::Kept> Promises::written(WriteId id) {
   writes_.pop_front();
   done_ = id;
   std::vector<Kept> out;
-  std::deque<Held> still;
+  std::vector<Held> still;
   for (Held& held : kept_) {
     if (held.after <= id) {
       out.push_back(std::move(held.kept));

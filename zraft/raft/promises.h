@@ -7,12 +7,13 @@
 // Laws: ids rise; writes complete in order; durable never exceeds what was written and not cut since.
 #pragma once
 
-#include <deque>
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "zraft/base/queue.h"
 #include "zraft/base/time.h"
 #include "zraft/raft/message.h"
 #include "zraft/raft/output.h"
@@ -43,6 +44,8 @@ class Promises {
   void wrote_hard_state() { hard_state_write_ = last_write_; }
   void wrote_to(Index last) { writes_.back().last = last; }
   void truncated_from(Index index);
+  // A durable snapshot holds everything up to there.
+  void installed(Index index) { durable_ = std::max(durable_, index); }
 
   // False: nothing needs to be waited for, say it now.
   [[nodiscard]] bool must_wait(Needs needs) const { return done_ < after(needs); }
@@ -72,8 +75,8 @@ class Promises {
   WriteId last_write_;
   WriteId done_;
   WriteId hard_state_write_;
-  std::deque<Pending> writes_;
-  std::deque<Held> kept_;
+  Queue<Pending> writes_;
+  std::vector<Held> kept_;
 };
 
 }  // namespace zraft::raft

@@ -5,9 +5,9 @@
 // to what was sent before the reads came (P37, P38). A round is never used twice in a term.
 #pragma once
 
-#include <deque>
 #include <vector>
 
+#include "zraft/base/queue.h"
 #include "zraft/raft/types.h"
 
 namespace zraft::raft {
@@ -39,7 +39,7 @@ class Reads {
  private:
   Round newest_;
   std::vector<Reader> waiting_;
-  std::deque<Batch> rounds_;
+  Queue<Batch> rounds_;
   std::size_t size_ = 0;
 };
 

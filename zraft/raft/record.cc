@@ -71,7 +71,7 @@ Result<Record> Record::parse_header(BytesView bytes) {
     return fail(Code::unsupported, "record: format version " + std::to_string(found_version) +
                                        "; this build reads version 1: run a newer build");
   }
-  if (type < static_cast<std::uint8_t>(EntryType::noop) || type > static_cast<std::uint8_t>(EntryType::membership)) {
+  if (type < static_cast<std::uint8_t>(EntryType::noop) || type > static_cast<std::uint8_t>(EntryType::session)) {
     return fail(Code::unsupported, at(record.position_) + ": unknown type " + std::to_string(type));
   }
   if (length > record_payload_max) return fail(Code::corrupt, at(record.position_) + ": longer than any record may be");

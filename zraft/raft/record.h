@@ -26,6 +26,7 @@ enum class EntryType : std::uint8_t {
   noop = 1,        // what a leader appends at the start of its term (thesis 6.4)
   command = 2,     // for the state machine
   membership = 3,  // who is in the group
+  session = 4,     // for the layer of sessions around the state machine (session/entry.h)
 };
 
 constexpr std::size_t record_header_size = 48;

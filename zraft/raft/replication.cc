@@ -27,6 +27,8 @@ void Core::become(BecomeLeader) {
                  .handover = std::nullopt,
                  .catching_up = {},
                  .handover_pause = now_ + config_.election_timeout * 4,
+                 .disturbed = now_,
+                 .agreed = {},
                  .lease_is_void = false};
   Leader& role = std::get<Leader>(role_);
   role.progresses.follow(membership(), config_.self, last, now_);
@@ -36,13 +38,18 @@ void Core::become(BecomeLeader) {
 }
 
 // Cluster time goes on from the last entry's, by the monotonic clock of whoever leads: it never goes back (W-23).
-ClusterTime Core::cluster_time(const Leader& role) const {
-  return std::max(log_.last_time(), ClusterTime{role.time_at_begin.ns + (now_ - role.began).ns});
+ClusterTime Core::cluster_time(const Leader& role, Instant now) const {
+  return std::max(log_.last_time(), ClusterTime{role.time_at_begin.ns + (now - role.began).ns});
+}
+
+std::optional<ClusterTime> Core::cluster_time(Instant now) const {
+  const auto* role = std::get_if<Leader>(&role_);
+  return role == nullptr ? std::nullopt : std::optional(cluster_time(*role, now));
 }
 
 void Core::append_own(EntryType type, BytesView payload) {
   const Position position{hard_.term, next(log_.last().index)};
-  Record record = Record::make(config_.group, position, type, cluster_time(std::get<Leader>(role_)), payload);
+  Record record = Record::make(config_.group, position, type, cluster_time(std::get<Leader>(role_), now_), payload);
   log_.append(record);
   write().entries.push_back(std::move(record));
   promises_.wrote_to(position.index);
@@ -76,21 +83,31 @@ void Core::on(Leader& role, const Tick&) {
   drive_membership(role);
   drive_handover(role);
   prefer_by_priority(role);
+  try_to_quiesce(role);
 }
 
 // Regularly and for a round of reads. The rounds do not move the regular one: the checks of on(Tick) come with it.
 void Core::heartbeat(Leader& role) {
   role.heartbeat_wanted = false;
-  for (const Progress& progress : role.progresses) {
+  const bool may_be_last = may_quiesce(role);
+  for (Progress& progress : role.progresses) {
+    if (progress.state() == Progress::State::snapshot) repeat_offer(progress);
     // Never more than this member is known to hold (P26).
     send(progress.id(),
-         Heartbeat{.commit = std::min(progress.match(), commit_), .round = role.reads.newest(), .sent = now_});
+         Heartbeat{.commit = std::min(progress.match(), commit_), .round = role.reads.newest(),
+                   .sent = now_,
+                   .may_quiesce = may_be_last});
   }
 }
 
 void Core::replicate(Leader& role) {
   const Index last = log_.last().index;
   for (Progress& progress : role.progresses) {
+    if (progress.state() == Progress::State::snapshot) continue;
+    if (progress.next() <= log_.base().last.index) {
+      offer_snapshot(progress);
+      continue;
+    }
     if (progress.state() == Progress::State::probe) {
       if (progress.match() < last && progress.can_send(config_.replication)) send_entries(progress);
       continue;
@@ -130,16 +147,22 @@ void Core::on(Leader& role, const Message& message, const Appended& body) {
   // A match past the end of the log was never sent by this leader: it proves nothing.
   if (progress == nullptr || log_.last().index < body.match) return;
   progress->on_heard(now_);
-  const bool was_probing = progress->state() == Progress::State::probe;
+  bool was_behind = progress->state() == Progress::State::probe;
   const bool rose = progress->on_appended(body.match);
   const Index match = progress->match();
+  if (progress->state() == Progress::State::snapshot && log_.base().last.index <= match) {
+    progress->end_snapshot();
+    was_behind = true;
+  }
+  const bool is_near = log_.bytes_after(match) <= config_.log_bytes_retained;
+  if (is_near && progress->state() == Progress::State::replicate) progress->end_catching_up();
   if (rose) {
     // From here on `progress` may be gone: a membership that is adopted has progresses of its own.
     advance_commit(role);
     drive_membership(role);
     drive_handover(role);
   }
-  if (was_probing) tell(Event::Kind::replicates, message.from, {*log_.term_at(match), match});
+  if (was_behind) tell(Event::Kind::replicates, message.from, {log_.term_at(match).value_or(Term{}), match});
 }
 
 void Core::on(Leader& role, const Message& message, const AppendRejected& body) {
@@ -157,9 +180,10 @@ void Core::on(Leader& role, const Message& message, const HeartbeatReply& body) 
   if (progress == nullptr || role.reads.newest() < body.round) return;
   progress->on_heard(now_);
   progress->on_round(body.round, std::min(body.sent, now_));
+  if (body.quiesces) return take_agreement(role, message.from, body.sent);
   // P32: it lives, yet has not acknowledged everything. If something was lost, this message finds out; if it is only
   // slow, it does no harm. It has no entries, so that a member whose disk hangs gets no more than its window (W-48).
-  if (progress->match() < log_.last().index) {
+  if (progress->match() < log_.last().index && log_.base().last.index < progress->next()) {
     const Index previous = progress->next() - 1;
     send(message.from, Append{.previous = {*log_.term_at(previous), previous}, .commit = commit_, .entries = {}});
   }
@@ -252,7 +276,9 @@ void Core::on(Follower& role, const Message& message, const Heartbeat& body) {
   // The leader names no more than this log has acknowledged; if the log is shorter, it has lost something, and must
   // not pretend.
   if (body.commit <= log_.last().index) commit_to(body.commit);
-  send(message.from, HeartbeatReply{body.round, body.sent});
+  const bool quiesces = agrees_to_quiesce(role, body);
+  send(message.from, HeartbeatReply{.round = body.round, .sent = body.sent, .quiesces = quiesces});
+  if (quiesces) return quiesce();
   // An attempt that got no answer for so long is lost.
   if (role.attempt && now_ - role.asked_at >= config_.election_timeout / 2) {
     role.reads.insert(role.reads.begin(), role.asked.begin(), role.asked.end());

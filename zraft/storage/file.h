@@ -14,6 +14,7 @@
 
 #include "zraft/base/piece.h"
 #include "zraft/base/result.h"
+#include "zraft/node/network.h"
 
 namespace zraft::storage {
 
@@ -56,12 +57,20 @@ class Files {
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
   virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;  // names, sorted
   [[nodiscard]] virtual Result<bool> exists(const std::string& path) = 0;
-  virtual Result<> rename(const std::string& from, const std::string& to) = 0;  // replaces `to` at once
-  virtual Result<> remove(const std::string& path) = 0;
+  // Of a file or a directory; replaces the file `to` at once. A directory takes all that is in it along, and replaces
+  // an empty directory alone. Errors: io, when `to` holds something.
+  virtual Result<> rename(const std::string& from, const std::string& to) = 0;
+  virtual Result<> remove(const std::string& path) = 0;  // a directory has to be empty
   // With its parents, durably; that it is there already is no error.
   virtual Result<> make_directory(const std::string& path) = 0;
   // Names created, renamed and removed in `directory` are durable only after this.
   virtual Result<> sync_directory(const std::string& directory) = 0;
+  // A second name for the same file. Errors: already_present.
+  virtual Result<> link(const std::string& from, const std::string& to) = 0;
+  // For sending; open as long as it lives, whatever becomes of its name.
+  virtual Result<std::shared_ptr<node::SendableFile>> open_to_send(const std::string& path) = 0;
+  // The path for the operating system. Errors: unsupported, where these are not files of its.
+  virtual Result<std::string> system_path(const std::string& path) = 0;
   // Held until the Files ends. Errors: busy, when another process holds it.
   virtual Result<> lock(const std::string& path) = 0;
 };

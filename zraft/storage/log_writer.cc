@@ -31,6 +31,7 @@ std::size_t head_cost(const LogWriter::Unit& unit) {
   if (unit.kind != Kind::write) cost += item_header_size + base_size(unit.base);
   if (unit.write.hard_state) cost += item_header_size + 16;
   if (unit.write.truncate_from) cost += item_header_size + 8;
+  if (unit.write.base) cost += item_header_size + base_size(*unit.write.base);
   if (unit.kind == Kind::start) {
     for (const raft::Record& record : unit.write.entries) cost += entry_cost(record);
   }
@@ -133,11 +134,6 @@ void LogWriter::place_head(Batch& batch, Unit& unit) {
       batch.items.group_end(unit.group);
       batch.frees = true;
       break;
-    case Kind::mark:
-      must(ledger_.mark(unit.group, unit.base));
-      batch.items.mark(unit.group, unit.base);
-      batch.frees = true;
-      break;
   }
   // The term before the entries of that term: a batch may end between the two (decision 10).
   if (unit.write.hard_state) {
@@ -147,6 +143,11 @@ void LogWriter::place_head(Batch& batch, Unit& unit) {
   if (unit.write.truncate_from) {
     must(ledger_.truncate(unit.group, *unit.write.truncate_from));
     batch.items.truncate(unit.group, *unit.write.truncate_from);
+  }
+  if (unit.write.base) {
+    must(ledger_.mark(unit.group, *unit.write.base));
+    batch.items.mark(unit.group, *unit.write.base);
+    batch.frees = true;
   }
   if (unit.kind != Kind::start) return;
   for (const raft::Record& record : unit.write.entries) place_entry(batch, unit.group, record);
@@ -246,7 +247,10 @@ void LogWriter::poison(const Error& error) {
   error_ = Error{error.code == Code::no_space ? Code::no_space : Code::io,
                  "the log failed at " + join(options_.directory, segment_name(current_.number)) + ": " + error.text +
                      what};
+  const auto watch = lifetime_.watch();
   fail_all();
+  // Whatever waits for nothing of the log would not learn of it.
+  if (!watch.is_over() && options_.on_failed) options_.on_failed(*error_);
 }
 
 void LogWriter::fail_all() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one writer of the log. A queue of units (one write of one group, or its begin, end or mark), of which as many
+// The one writer of the log. A queue of units (one write of one group, or its begin or end), of which as many
 // as fit go into a batch; one batch under way at a time. Laws:
 //   - units go to the disk, and are answered, in the order they came;
 //   - a segment is durable as a whole before the next one gets its first batch;
@@ -29,15 +29,16 @@ class LogWriter {
     std::string directory;
     std::uint64_t batch_bytes_max = 0;
     Duration idle_mark_after;
+    std::function<void(const Error&)> on_failed;  // may be null
   };
   using Done = std::move_only_function<void(Result<>)>;
 
   // One thing to be written, and whom to tell.
   struct Unit {
-    enum class Kind : std::uint8_t { write, start, end, mark };
+    enum class Kind : std::uint8_t { write, start, end };
     Kind kind = Kind::write;
     raft::GroupId group;
-    raft::SnapshotMeta base;  // of start and mark
+    raft::SnapshotMeta base;  // of start
     raft::Write write;
     bool durable = true;
     Done done;

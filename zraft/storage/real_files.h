@@ -38,6 +38,9 @@ class RealFiles final : public Files {
   Result<> remove(const std::string& path) override;
   Result<> make_directory(const std::string& path) override;
   Result<> sync_directory(const std::string& directory) override;
+  Result<> link(const std::string& from, const std::string& to) override;
+  Result<std::shared_ptr<node::SendableFile>> open_to_send(const std::string& path) override;
+  Result<std::string> system_path(const std::string& path) override;
   Result<> lock(const std::string& path) override;
 
  private:

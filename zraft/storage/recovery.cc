@@ -29,26 +29,35 @@ struct Stray {
 
 class Recovery {
  public:
-  Recovery(Files& files, std::string directory, const Identity& identity)
-      : files_(files), directory_(std::move(directory)), identity_(identity), reader_(identity.id) {}
+  Recovery(Files& files, std::string directory, const Identity& identity, bool only_looks)
+      : files_(files),
+        directory_(std::move(directory)),
+        identity_(identity),
+        only_looks_(only_looks),
+        reader_(identity.id) {}
 
   Result<RecoveredLog> run();
+  Result<InspectedLog> look();
+  Result<InspectedLog> look_up_to_damage();
 
  private:
   Result<Names> list();
   Result<> load(std::size_t which);
   Result<> check_header(const Segment& segment, BytesView bytes) const;
   Result<> read();
+  Result<> read_all();
   Result<> search_behind_the_end();
   Result<> look_for_strays(std::size_t which, std::uint64_t offset);
   Result<> cut();
   Result<> drop_unused(RecoveredLog& log);
+  Result<std::map<raft::GroupId, raft::Recovered>> take_groups();
   [[nodiscard]] std::string path(std::size_t which) const;
   [[nodiscard]] std::string end_of_log(std::size_t witness) const;
 
   Files& files_;
   const std::string directory_;
   const Identity identity_;
+  const bool only_looks_;
   LogReader reader_;
   std::vector<std::uint64_t> numbers_;
   std::vector<Segment> segments_;
@@ -56,6 +65,7 @@ class Recovery {
   std::size_t last_ = 0;     // the segment in which the log ends
   std::uint64_t offset_ = first_batch_offset;  // and where in it
   std::vector<Stray> strays_;
+  std::vector<InspectedSegment> looked_at_;
   std::vector<std::string> story_;
 };
 
@@ -119,9 +129,11 @@ Result<> Recovery::check_header(const Segment& segment, BytesView bytes) const {
 // disk does not, and whatever is believed here counts as durable from now on (decision 11).
 Result<> Recovery::load(std::size_t which) {
   if (segments_.size() == which) {
-    auto file = files_.open(path(which), OpenMode::read_write);
+    auto file = files_.open(path(which), only_looks_ ? OpenMode::read : OpenMode::read_write);
     if (!file) return fail(file);
-    if (auto synced = (*file)->sync(); !synced) return synced;
+    if (!only_looks_) {
+      if (auto synced = (*file)->sync(); !synced) return synced;
+    }
     auto size = (*file)->size();
     if (!size) return fail(size);
     segments_.push_back({numbers_[which], *size, std::move(*file)});
@@ -148,6 +160,7 @@ Result<> Recovery::read() {
       return fail(Code::corrupt,
                   path(0) + " at byte 4096: the oldest segment does not begin with a batch" + what_to_do);
     }
+    looked_at_.push_back({numbers_[which], segments_[which].size, *end, reader_.sequence()});
     if (which > 0 && *end == first_batch_offset) break;  // the log ends before this segment
     last_ = which;
     offset_ = *end;
@@ -178,9 +191,10 @@ Result<> Recovery::search_behind_the_end() {
     if (auto searched = look_for_strays(which, from); !searched) return searched;
   }
   if (strays_.empty()) return {};
-  story_.push_back("cut the log at " + path(last_) + ", byte " + std::to_string(offset_) + ": batch " +
-                   std::to_string(reader_.sequence() + 1) + " was torn before it was durable, so nobody was told of " +
-                   "it (" + std::to_string(strays_.size()) + " unfinished batches dropped)");
+  story_.push_back((only_looks_ ? "a start will cut the log at " : "cut the log at ") + path(last_) + ", byte " +
+                   std::to_string(offset_) + ": batch " + std::to_string(reader_.sequence() + 1) +
+                   " was torn before it was durable, so nobody was told of " + "it (" + std::to_string(strays_.size()) +
+                   " unfinished batches dropped)");
   return {};
 }
 
@@ -207,14 +221,59 @@ Result<> Recovery::drop_unused(RecoveredLog& log) {
   return {};
 }
 
+Result<> Recovery::read_all() {
+  if (auto ok = read(); !ok) return ok;
+  return search_behind_the_end();
+}
+
+Result<std::map<raft::GroupId, raft::Recovered>> Recovery::take_groups() {
+  auto groups = reader_.take_groups();
+  if (!groups) return fail(groups.error().code, directory_ + ": " + groups.error().text + what_to_do);
+  return groups;
+}
+
+Result<InspectedLog> Recovery::look() {
+  auto names = list();
+  if (!names) return fail(names);
+  numbers_ = names->segments;
+  if (auto ok = read_all(); !ok) return fail(ok);
+  auto groups = take_groups();
+  if (!groups) return fail(groups);
+  return InspectedLog{.groups = std::move(*groups),
+                      .segments = std::move(looked_at_),
+                      .story = std::move(story_),
+                      .damage = std::nullopt};
+}
+
+Result<InspectedLog> Recovery::look_up_to_damage() {
+  auto names = list();
+  if (!names) return fail(names);
+  numbers_ = names->segments;
+  InspectedLog log;
+  const auto is_damage = [](const Error& error) {
+    return error.code == Code::corrupt || error.code == Code::wrong_owner;
+  };
+  if (auto ok = read_all(); !ok) {
+    if (!is_damage(ok.error())) return fail(ok);
+    log.damage = ok.error();
+  }
+  if (auto groups = take_groups()) {
+    log.groups = std::move(*groups);
+  } else if (!log.damage) {
+    log.damage = groups.error();
+  }
+  log.segments = std::move(looked_at_);
+  log.story = std::move(story_);
+  return log;
+}
+
 Result<RecoveredLog> Recovery::run() {
   auto names = list();
   if (!names) return fail(names);
   numbers_ = names->segments;
-  if (auto ok = read(); !ok) return fail(ok);
-  if (auto ok = search_behind_the_end(); !ok) return fail(ok);
-  auto groups = reader_.take_groups();
-  if (!groups) return fail(groups.error().code, directory_ + ": " + groups.error().text + what_to_do);
+  if (auto ok = read_all(); !ok) return fail(ok);
+  auto groups = take_groups();
+  if (!groups) return fail(groups);
   // From here on things are changed: everything that can be refused was.
   if (auto ok = cut(); !ok) return fail(ok);
   RecoveredLog log;
@@ -236,7 +295,15 @@ Result<RecoveredLog> Recovery::run() {
 }  // namespace
 
 Result<RecoveredLog> recover(Files& files, const std::string& directory, const Identity& identity) {
-  return Recovery(files, directory, identity).run();
+  return Recovery(files, directory, identity, false).run();
+}
+
+Result<InspectedLog> inspect(Files& files, const std::string& directory, const Identity& identity) {
+  return Recovery(files, directory, identity, true).look();
+}
+
+Result<InspectedLog> inspect_up_to_damage(Files& files, const std::string& directory, const Identity& identity) {
+  return Recovery(files, directory, identity, true).look_up_to_damage();
 }
 
 }  // namespace zraft::storage

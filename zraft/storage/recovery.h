@@ -44,4 +44,23 @@ struct RecoveredLog {
 // wrong_owner: the sentence names file, offset, sequence and what to do; nothing was changed.
 Result<RecoveredLog> recover(Files& files, const std::string& directory, const Identity& identity);
 
+// What recover() would find, for whoever only looks: nothing is written, synced or removed. Blocks. Requires: nobody
+// writes to the directory. Errors: as recover().
+struct InspectedSegment {
+  std::uint64_t number = 0;
+  std::uint64_t size = 0;
+  std::uint64_t end = first_batch_offset;  // behind the last batch that belongs to the log
+  std::uint64_t sequence = 0;              // of the last batch up to there
+};
+struct InspectedLog {
+  std::map<raft::GroupId, raft::Recovered> groups;
+  std::vector<InspectedSegment> segments;  // that were read, oldest first
+  std::vector<std::string> story;
+  std::optional<Error> damage;  // of inspect_up_to_damage() alone: what recover() would refuse the log for
+};
+Result<InspectedLog> inspect(Files& files, const std::string& directory, const Identity& identity);
+// A damaged log is not refused: gives what stands before the damage, as if the log ended there, and what the damage is.
+// Errors: those that no batch can be read for.
+Result<InspectedLog> inspect_up_to_damage(Files& files, const std::string& directory, const Identity& identity);
+
 }  // namespace zraft::storage

@@ -30,6 +30,15 @@ Result<> remove_if_there(Files& files, const std::string& path) {
   return *there ? files.remove(path) : Result<>{};
 }
 
+// A spare may be of a life in which segments had another size. With a header that lies about it no start would go on.
+Result<bool> has_size(Files& files, const std::string& path, std::uint64_t size) {
+  auto file = files.open(path, OpenMode::read);
+  if (!file) return fail(file);
+  auto found = (*file)->size();
+  if (!found) return fail(found);
+  return *found == size;
+}
+
 Result<Segment> fill(Files& files, const std::string& path, const SegmentHeader& header, bool is_new) {
   auto file = files.open(path, is_new ? OpenMode::create : OpenMode::read_write);
   if (!file) return fail(file);
@@ -52,10 +61,17 @@ Result<Segment> make_segment(Files& files, const std::string& directory, std::ui
                              std::uint64_t number, std::uint64_t size, const std::optional<std::string>& spare) {
   const std::string temporary = join(directory, temporary_name);
   if (auto removed = remove_if_there(files, temporary); !removed) return fail(removed);
+  bool is_new = true;
   if (spare) {
     if (auto renamed = files.rename(join(directory, *spare), temporary); !renamed) return fail(renamed);
+    const auto fits = has_size(files, temporary, size);
+    if (!fits) return fail(fits);
+    is_new = !*fits;
+    if (is_new) {
+      if (auto removed = files.remove(temporary); !removed) return fail(removed);
+    }
   }
-  auto segment = fill(files, temporary, {.directory = directory_id, .segment = number, .size = size}, !spare);
+  auto segment = fill(files, temporary, {.directory = directory_id, .segment = number, .size = size}, is_new);
   if (!segment) {
     // A full disk must not stay full of a half-made file. If this fails too, the next attempt removes it.
     (void)remove_if_there(files, temporary);

@@ -85,28 +85,54 @@ Result<Identity> identify(Files& files, const Wal::Options& options) {
 Wal::Wal(std::unique_ptr<LogWriter> writer) : writer_(std::move(writer)) {}
 Wal::~Wal() = default;
 
-Result<Wal::Opened> Wal::open(node::Loop& loop, node::Worker& worker, Files& files, Options options) {
+struct Wal::Contents::Impl {
+  Options options;
+  Identity identity;
+  RecoveredLog log;
+};
+
+Wal::Contents::Contents() = default;
+Wal::Contents::Contents(Contents&&) noexcept = default;
+Wal::Contents& Wal::Contents::operator=(Contents&&) noexcept = default;
+Wal::Contents::~Contents() = default;
+
+Result<Wal::Contents> Wal::read(Files& files, Options options) {
   if (auto ok = check(options); !ok) return fail(ok);
   auto identity = identify(files, options);
   if (!identity) return fail(identity);
   auto log = recover(files, options.directory, *identity);
   if (!log) return fail(log);
+  Contents contents;
+  contents.impl = std::make_unique<Contents::Impl>(
+      Contents::Impl{.options = std::move(options), .identity = std::move(*identity), .log = std::move(*log)});
+  return contents;
+}
+
+Wal::Opened Wal::begin(node::Loop& loop, node::Worker& worker, Files& files, Contents contents) {
+  auto& [options, identity, log] = *contents.impl;
   auto pool = std::make_unique<SegmentPool>(
       loop, worker, files,
       SegmentPool::Options{
-          .directory = options.directory, .directory_id = identity->id, .segment_size = options.max_segment_size},
+          .directory = options.directory, .directory_id = identity.id, .segment_size = options.max_segment_size},
       std::move(options.tell));
-  pool->start(log->first_segment, log->current.number, std::move(log->ready), log->spares);
+  pool->start(log.first_segment, log.current.number, std::move(log.ready), log.spares);
   auto writer = std::make_unique<LogWriter>(loop,
-                                            LogWriter::Options{.directory_id = identity->id,
+                                            LogWriter::Options{.directory_id = identity.id,
                                                                .directory = options.directory,
                                                                .batch_bytes_max = options.batch_bytes_max,
-                                                               .idle_mark_after = options.idle_mark_after},
-                                            std::move(log->ledger), std::move(log->current), log->tail,
+                                                               .idle_mark_after = options.idle_mark_after,
+                                                               .on_failed = std::move(options.on_failed)},
+                                            std::move(log.ledger), std::move(log.current), log.tail,
                                             std::move(pool));
-  return Opened{.wal = std::unique_ptr<Wal>(new Wal(std::move(writer))),
-                .groups = std::move(log->groups),
-                .story = std::move(log->story)};
+  return {.wal = std::unique_ptr<Wal>(new Wal(std::move(writer))),
+          .groups = std::move(log.groups),
+          .story = std::move(log.story)};
+}
+
+Result<Wal::Opened> Wal::open(node::Loop& loop, node::Worker& worker, Files& files, Options options) {
+  auto contents = read(files, std::move(options));
+  if (!contents) return fail(contents);
+  return begin(loop, worker, files, std::move(*contents));
 }
 
 void Wal::start_group(raft::GroupId group, raft::SnapshotMeta base, std::vector<raft::Record> entries,
@@ -114,17 +140,16 @@ void Wal::start_group(raft::GroupId group, raft::SnapshotMeta base, std::vector<
   writer_->submit({.kind = LogWriter::Unit::Kind::start,
                    .group = group,
                    .base = std::move(base),
-                   .write = {.id = {}, .hard_state = hard_state, .truncate_from = {}, .entries = std::move(entries)},
+                   .write = {.id = {},
+                             .hard_state = hard_state,
+                             .truncate_from = {},
+                             .base = {},
+                             .entries = std::move(entries)},
                    .done = std::move(done)});
 }
 
 void Wal::end_group(raft::GroupId group, Done done) {
   writer_->submit({.kind = LogWriter::Unit::Kind::end, .group = group, .done = std::move(done)});
-}
-
-void Wal::release(raft::GroupId group, raft::SnapshotMeta mark, Done done) {
-  writer_->submit(
-      {.kind = LogWriter::Unit::Kind::mark, .group = group, .base = std::move(mark), .done = std::move(done)});
 }
 
 bool Wal::has(raft::GroupId group) const { return writer_->has(group); }

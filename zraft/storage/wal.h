@@ -40,6 +40,8 @@ class Wal {
     // After that long without a write, the log notes that its last batch was durable, so that damage to it is known
     // as such at the next start and not taken for a torn tail.
     Duration idle_mark_after = Duration::milliseconds(50);
+    // Told once, on the loop, when a write or a sync has failed: nothing is acknowledged any more. May be null.
+    std::function<void(const Error&)> on_failed;
     // Given a line when something is wrong that is not fatal.
     std::function<void(const std::string&)> tell = [](const std::string&) {};
   };
@@ -52,8 +54,25 @@ class Wal {
 
   using Done = std::move_only_function<void(Result<>)>;
 
-  // Blocks. Requires: `files` and `worker` outlive every job, `loop` the Wal. Errors, each with what to do: busy,
-  // wrong_owner, unsupported, corrupt (all: nothing was changed), bad_request (options), io, no_space.
+  // What read() found, for begin().
+  struct Contents {
+    Contents();
+    Contents(Contents&&) noexcept;
+    Contents& operator=(Contents&&) noexcept;
+    ~Contents();
+
+    struct Impl;
+    std::unique_ptr<Impl> impl;
+  };
+
+  // Takes the directory and reads it, making it if it is not there. Blocks; on any thread. Requires: `files` outlives
+  // the Wal. Errors, each with what to do: busy, wrong_owner, unsupported, corrupt (all: nothing was changed),
+  // bad_request (options), io, no_space.
+  static Result<Contents> read(Files& files, Options options);
+  // Goes on where the log ends; on the loop. Requires: `contents` is of read() with the same `files`; `files` and
+  // `worker` outlive every job, `loop` the Wal.
+  static Opened begin(node::Loop& loop, node::Worker& worker, Files& files, Contents contents);
+  // The two together.
   static Result<Opened> open(node::Loop& loop, node::Worker& worker, Files& files, Options options);
 
   ~Wal();  // writes under way end by themselves; their `done` is not called
@@ -67,8 +86,6 @@ class Wal {
                    raft::HardState hard_state, Done done);
   // Forgets a group. Later writes to it fail with `stopped`, and harm nobody else.
   void end_group(raft::GroupId group, Done done);
-  // A durable snapshot covers the group up to `mark`: entries up to there need not be kept.
-  void release(raft::GroupId group, raft::SnapshotMeta mark, Done done);
 
   [[nodiscard]] bool has(raft::GroupId group) const;
   // Requires: has(group); the Wal outlives what is returned.

@@ -7,7 +7,6 @@
 
 #include "zraft/base/check.h"
 #include "zraft/base/checksum.h"
-#include "zraft/base/codec.h"
 
 namespace zraft::storage {
 namespace {
@@ -29,21 +28,6 @@ raft::HardState decode_hard_state(Decoder& from) {
   state.term.value = from.u64();
   if (const std::uint64_t vote = from.u64(); vote != 0) state.vote = raft::NodeId{vote};
   return state;
-}
-
-Result<raft::SnapshotMeta> decode_base(Decoder& from) {
-  raft::SnapshotMeta base;
-  base.last.term.value = from.u64();
-  base.last.index.value = from.u64();
-  base.membership_index.value = from.u64();
-  base.time.ns = from.i64();
-  const BytesView membership = from.bytes();
-  if (!membership.empty()) {
-    auto decoded = raft::decode_membership(membership);
-    if (!decoded) return fail(decoded);
-    base.membership = std::move(*decoded);
-  }
-  return base;
 }
 
 Result<ItemBody> decode_entries(const std::shared_ptr<const void>& owner, BytesView payload) {
@@ -209,6 +193,21 @@ void encode_base(const raft::SnapshotMeta& base, Bytes& out) {
   Bytes membership;
   if (!base.membership.members.empty()) raft::encode(base.membership, membership);
   to.bytes(membership);
+}
+
+Result<raft::SnapshotMeta> decode_base(Decoder& from) {
+  raft::SnapshotMeta base;
+  base.last.term.value = from.u64();
+  base.last.index.value = from.u64();
+  base.membership_index.value = from.u64();
+  base.time.ns = from.i64();
+  const BytesView membership = from.bytes();
+  if (!membership.empty()) {
+    auto decoded = raft::decode_membership(membership);
+    if (!decoded) return fail(decoded);
+    base.membership = std::move(*decoded);
+  }
+  return base;
 }
 
 }  // namespace zraft::storage

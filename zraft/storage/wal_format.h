@@ -28,6 +28,7 @@
 #include <variant>
 #include <vector>
 
+#include "zraft/base/codec.h"
 #include "zraft/raft/record.h"
 #include "zraft/raft/types.h"
 
@@ -131,5 +132,7 @@ struct Item {
 
 void encode_hard_state(const raft::HardState& state, Bytes& out);
 void encode_base(const raft::SnapshotMeta& base, Bytes& out);
+// Takes a base off the front. Errors: corrupt; a decoder that has failed shows only there.
+[[nodiscard]] Result<raft::SnapshotMeta> decode_base(Decoder& from);
 
 }  // namespace zraft::storage

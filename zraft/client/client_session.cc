@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Each call becomes a task on the client's thread. Tasks run in the order of the posts, and the end of this object
+// waits for its own, so none comes too late.
+#include "zraft/client/client_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "zraft/client/client.h"
+#include "zraft/client/once.h"
+
+namespace zraft::client {
+namespace {
+
+Instant deadline_of(const node::Loop& loop, Duration timeout) {
+  return loop.now() + std::clamp(timeout, Duration{1}, Duration::seconds(86'400));
+}
+
+Done into(std::promise<Result<Bytes>> promise) {
+  return [promise = std::move(promise)](Outcome outcome) mutable { promise.set_value(result_of(std::move(outcome))); };
+}
+
+}  // namespace
+
+ClientSession::ClientSession(Client& client, SessionOptions options, Session::OnState on_state) : client_(client) {
+  client_.run([&](LightSession& light, node::Loop& loop) {
+    session_ = std::make_unique<Session>(loop, light, options, Random(seed_of_the_system()), std::move(on_state));
+  });
+}
+
+ClientSession::~ClientSession() {
+  client_.run([this](LightSession&, node::Loop&) { session_.reset(); });
+}
+
+// --- asynchronous ---
+
+void ClientSession::write(Bytes command, bool is_ephemeral, Duration timeout, Done done) {
+  client_.post([this, command = std::move(command), is_ephemeral, timeout, done = Once(std::move(done))](
+                   LightSession&, node::Loop& loop) mutable {
+    session_->write(std::move(command), is_ephemeral, deadline_of(loop, timeout), std::move(done));
+  });
+}
+
+void ClientSession::query(Bytes query, net::ReadChoice choice, Duration timeout, Done done) {
+  client_.post([this, query = std::move(query), choice, timeout, done = Once(std::move(done))](
+                   LightSession&, node::Loop& loop) mutable {
+    session_->query(std::move(query), choice, deadline_of(loop, timeout), std::move(done));
+  });
+}
+
+std::future<Result<Bytes>> ClientSession::begin_write(Bytes command, bool is_ephemeral, Duration timeout) {
+  std::promise<Result<Bytes>> promise;
+  auto future = promise.get_future();
+  write(std::move(command), is_ephemeral, timeout, into(std::move(promise)));
+  return future;
+}
+
+std::future<Result<Bytes>> ClientSession::begin_query(Bytes query, Duration timeout, net::ReadChoice choice) {
+  std::promise<Result<Bytes>> promise;
+  auto future = promise.get_future();
+  this->query(std::move(query), choice, timeout, into(std::move(promise)));
+  return future;
+}
+
+// --- blocking ---
+
+Result<Bytes> ClientSession::write(Bytes command, bool is_ephemeral, Duration timeout) {
+  Awaited<Outcome> answer;
+  write(std::move(command), is_ephemeral, timeout, [&answer](Outcome outcome) { answer.give(std::move(outcome)); });
+  return result_of(answer.wait());
+}
+
+Result<Bytes> ClientSession::query(Bytes query, Duration timeout, net::ReadChoice choice) {
+  Awaited<Outcome> answer;
+  this->query(std::move(query), choice, timeout, [&answer](Outcome outcome) { answer.give(std::move(outcome)); });
+  return result_of(answer.wait());
+}
+
+Result<> ClientSession::close(Duration timeout) {
+  Awaited<Result<>> answer;
+  client_.post([&](LightSession&, node::Loop& loop) {
+    session_->close(deadline_of(loop, timeout), [&answer](Result<> result) { answer.give(std::move(result)); });
+  });
+  return answer.wait();
+}
+
+// --- a short way and back ---
+
+WatchNumber ClientSession::watch(WatchOptions options, Duration timeout, OnEvent on_event) {
+  WatchNumber number;
+  client_.run([&](LightSession&, node::Loop& loop) {
+    number = session_->watch(std::move(options), deadline_of(loop, timeout), std::move(on_event));
+  });
+  return number;
+}
+
+void ClientSession::cancel(WatchNumber watch) {
+  client_.run([&](LightSession&, node::Loop&) { session_->cancel(watch); });
+}
+
+std::optional<WatchPosition> ClientSession::position(WatchNumber watch) {
+  std::optional<WatchPosition> position;
+  client_.run([&](LightSession&, node::Loop&) { position = session_->watches().position(watch); });
+  return position;
+}
+
+SessionState ClientSession::state() {
+  SessionState state = SessionState::opening;
+  client_.run([&](LightSession&, node::Loop&) { state = session_->state(); });
+  return state;
+}
+
+Duration ClientSession::safe_for() {
+  Duration left;
+  client_.run([&](LightSession&, node::Loop& loop) { left = session_->safe_until() - loop.now(); });
+  return std::max(left, Duration{});
+}
+
+SessionOptions::Known ClientSession::known() {
+  SessionOptions::Known known;
+  client_.run([&](LightSession&, node::Loop&) { known = {session_->id(), session_->last_sequence()}; });
+  return known;
+}
+
+}  // namespace zraft::client
