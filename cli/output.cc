@@ -128,17 +128,18 @@ std::string scan_text(const std::vector<machines::KeyValue>& items) {
 std::string status_table(const std::vector<client::MemberStatus>& rows) {
   std::vector<std::vector<std::string>> lines{
       {"PEER", "GROUP", "ROLE", "TERM", "FIRST", "LAST", "COMMIT", "APPLIED", "LOG_BYTES", "SNAPSHOT",
-       "SNAPSHOT_BYTES", "PROBLEM"}};
+       "SNAPSHOT_BYTES", "SESSIONS", "WATCHES", "PROBLEM"}};
   for (const client::MemberStatus& row : rows) {
     if (row.error.code != Code::ok) {
-      lines.push_back({row.peer, "", "unreachable", "", "", "", "", "", "", "", "", problem_of(row)});
+      lines.push_back({row.peer, "", "unreachable", "", "", "", "", "", "", "", "", "", "", problem_of(row)});
       continue;
     }
     const net::PeerStatus& peer = row.status;
+    const bool leads = peer.role == "leader";
     lines.push_back({row.peer, peer.group, peer.role, number(peer.term.value), number(peer.first.value),
                      number(peer.last.value), number(peer.commit.value), number(peer.applied.value),
                      number(peer.log_bytes), number(peer.snapshot.value), number(peer.snapshot_bytes),
-                     problem_of(row)});
+                     leads ? number(peer.sessions) : "", leads ? number(peer.watches) : "", problem_of(row)});
   }
   const std::string transfers = transfers_table(rows);
   return table(lines) + (transfers.empty() ? "" : "\n" + transfers);
@@ -277,6 +278,7 @@ std::string status_json(const std::vector<client::MemberStatus>& rows) {
                   {"is_saving", peer.is_saving},
                   {"fetching", progress_json(peer.fetching)},
                   {"followers", followers_json(peer)}});
+      if (peer.role == "leader") one.update(Json{{"sessions", peer.sessions}, {"watches", peer.watches}});
     } else {
       one["role"] = "unreachable";
     }

@@ -198,6 +198,10 @@ std::vector<Setting> times_and_log() {
              "64K to 1G, a multiple of 4096. Two or three of these files are there even when nothing is\n"
              "in them: a durable write to a file that has its place on the disk is many times faster."},
             [](Settings& s) -> auto& { return s.host.host.max_segment_size; }),
+      bytes({"max_log_size", "BYTES", "How large the log of all groups may be on the disk before quiet ones make room.",
+             "Members that keep its oldest files then write snapshots, though none is due, and drop their\n"
+             "entries. Make it larger than what the busy groups keep by snapshot_bytes. 0: never."},
+            [](Settings& s) -> auto& { return s.host.host.max_log_size; }),
       choice({"log_sync_mode", "MODE", "Who waits for the disk: durable, leader_dirty or dirty.",
               "durable: a write is acknowledged when it is on the disks of a majority. The other two are\n"
               "faster and UNSAFE: they lose acknowledged writes when the power goes. leader_dirty: the\n"

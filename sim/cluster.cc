@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::uint64_t search_steps_max = 3'000'000;  // a key; about a second
 constexpr std::uint64_t safety_events_max = 150'000;    // of a busy cluster; more seeds find more than longer ones
+// A link that died unnoticed is found dead when it is used, and is opened again after a pause.
+constexpr Duration links_mend = Duration::seconds(3);
 constexpr Duration glance = Duration::milliseconds(5);  // how often a condition of the whole is looked at
 
 constexpr const char* extra_group = "extra";  // that is created under faults
@@ -232,8 +234,6 @@ void Cluster::live() {
   churn_->rest();
   end_churn();
   if (!broken_.empty()) return;
-  // A link that died unnoticed is found dead when it is used, and is opened again after a pause.
-  const Duration links_mend = Duration::seconds(3);
   const bool is_led = run_until(timeout * 10 + links_mend, [this] {
     return all_groups([this](const Group& group) { return has_one_leader(group); });
   });
@@ -255,6 +255,9 @@ void Cluster::live() {
   if (!broken_.empty()) return;
   expect(is_served, "I50", "some client is not served although everything is healed");
 
+  for (const auto& group : groups_) {
+    for (const auto& client : group->clients) client->calm();
+  }
   if (scenario_.creation_at) check_creation();
   if (broken_.empty() && scenario_.churn.change_every > Duration{}) check_last_change();
   if (!broken_.empty()) return;
@@ -267,6 +270,12 @@ void Cluster::live() {
   });
   if (broken_.empty()) expect(is_idle, "I50", "some operation does not end");
   if (broken_.empty()) end_sessions();
+  if (broken_.empty()) end_calm();
+}
+
+// Nobody asks for anything any more.
+void Cluster::end_calm() {
+  const Duration timeout = scenario_.host.host.election_timeout;
   // A snapshot has the table of sessions, too, and may leave with 4 KiB a second.
   const Duration transfers = scenario_.sessions.clients > 0 ? Duration::seconds(20) : Duration{};
   const bool is_alike = run_until(timeout * 10 + links_mend + transfers, [this] {

@@ -68,6 +68,7 @@ class Cluster {
   void gather(Ghost& ghost, const std::string& group);
   void gather_of_crowds();
   void end_sessions();
+  void end_calm();
   void live();
   void check_histories();
   // The members by the newest leader's membership; empty: nobody leads, or one of them is not running.

@@ -43,4 +43,8 @@ void shuffle(Random& random, std::vector<T>& all) {
   }
 }
 
+// How long clients think at least when all is healed and only convergence is waited for: to go on at full speed for
+// half a minute would show nothing more, and take most of the time.
+constexpr Duration calm_think = Duration::milliseconds(20);
+
 }  // namespace zraft::sim

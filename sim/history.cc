@@ -36,6 +36,8 @@ std::string wanted_by(const Operation& op) {
     case Operation::Kind::put: return "put " + shown(op.value);
     case Operation::Kind::remove: return "delete";
     case Operation::Kind::compare_and_put: return "put " + shown(op.value) + " over " + shown(op.expected);
+    case Operation::Kind::compare_and_remove:
+      return "delete " + shown(op.expected) + " of version " + std::to_string(op.expected_version);
   }
   UNREACHABLE("an operation of no kind");
 }
@@ -106,7 +108,7 @@ std::string wrong_version(const std::vector<Operation>& of_one_key) {
     }
     newest = std::max(newest, *op.version);
     std::optional<Bytes> value = op.found;
-    if (is_write) value = op.kind == Operation::Kind::remove ? std::nullopt : std::optional(op.value);
+    if (is_write) value = op.removes() ? std::nullopt : std::optional(op.value);
     const auto [known, is_new] = value_of.try_emplace(*op.version, value, is_write);
     if (!is_new && (known->second.first != value || (known->second.second && is_write))) {
       return describe(op) + ": that version belongs to " + shown(known->second.first);

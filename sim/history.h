@@ -19,7 +19,7 @@
 namespace zraft::sim {
 
 struct Operation {
-  enum class Kind : std::uint8_t { get, put, remove, compare_and_put };
+  enum class Kind : std::uint8_t { get, put, remove, compare_and_put, compare_and_remove };
   enum class Outcome : std::uint8_t { unknown, done, conflict, failed };
 
   std::uint64_t id = 0;
@@ -27,7 +27,8 @@ struct Operation {
   Kind kind = Kind::get;
   Bytes key;
   Bytes value;                    // to be written
-  std::optional<Bytes> expected;  // by compare_and_put; none: that there is no such key
+  std::optional<Bytes> expected;  // by compare_and_put; none: that there is no such key. By compare_and_remove
+  std::uint64_t expected_version = 0;  // as well, which names it by this: a version has one value, here one each
   std::uint64_t called = 0;       // stamps
   std::uint64_t returned = UINT64_MAX;
   Instant called_at;  // for people
@@ -37,6 +38,8 @@ struct Operation {
   std::optional<Bytes> found;            // by a get that is done, or named by a conflict; none: absent
   std::optional<bool> existed;           // told by a write that is done
   std::optional<std::uint64_t> version;  // told by a write that is done, or found
+
+  [[nodiscard]] bool removes() const { return kind == Kind::remove || kind == Kind::compare_and_remove; }
 };
 
 // What an operation was told.

@@ -24,6 +24,8 @@ Bytes encoded(const Operation& op) {
     case Kind::remove: return machines::encode(machines::KvCommand{machines::Delete{op.key}});
     case Kind::compare_and_put:
       return machines::encode(machines::KvCommand{machines::CompareAndPut{op.key, op.expected, op.value}});
+    case Kind::compare_and_remove:
+      return machines::encode(machines::KvCommand{machines::CompareAndDelete{op.key, op.expected_version}});
   }
   UNREACHABLE("an operation of no kind");
 }
@@ -55,7 +57,7 @@ KvClient::~KvClient() {
 }
 
 void KvClient::start() {
-  const Duration pause = draw_exponential(random_, options_.think_mean);
+  const Duration pause = draw_exponential(random_, think_mean());
   loop_.wake_at(loop_.now() + pause, [this] { begin(); });
 }
 
@@ -76,6 +78,10 @@ Operation KvClient::draw_operation() {
   const std::size_t size = draw_index(random_, options_.value_bytes_max + 1);
   if (op.value.size() < size) op.value.resize(size, '.');
   return op;
+}
+
+Duration KvClient::think_mean() const {
+  return is_calm_ ? std::max(options_.think_mean, calm_think) : options_.think_mean;
 }
 
 void KvClient::begin() {
@@ -153,7 +159,7 @@ void KvClient::end(const Told& told) {
   world_.trace((current_->id << 8) | static_cast<std::uint64_t>(told.outcome));
   world_.trace(told.version.value_or(0));
   current_.reset();
-  const Duration pause = draw_exponential(random_, options_.think_mean);
+  const Duration pause = draw_exponential(random_, think_mean());
   loop_.wake_at(loop_.now() + pause, [this] { begin(); });
 }
 

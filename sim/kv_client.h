@@ -52,6 +52,8 @@ class KvClient {
   KvClient& operator=(const KvClient&) = delete;
 
   void start();
+  // From now on it takes its time.
+  void calm() { is_calm_ = true; }
   // No new operations; the one under way still ends.
   void stop() { is_stopping_ = true; }
   [[nodiscard]] bool is_idle() const { return !current_; }
@@ -69,6 +71,7 @@ class KvClient {
   void on_outcome(std::uint64_t id, const client::Outcome& outcome);
   void take_answer(const Bytes& data);
   void end(const Told& told);
+  [[nodiscard]] Duration think_mean() const;
   [[nodiscard]] std::optional<Told> understand(const Bytes& data) const;
 
   World& world_;
@@ -84,6 +87,7 @@ class KvClient {
   std::map<Bytes, std::optional<Bytes>> known_;  // what a key held when this client last knew
   std::uint64_t last_value_ = 0;
   std::optional<Current> current_;
+  bool is_calm_ = false;
   bool is_stopping_ = false;
   KvClientCounts counts_;
 };

@@ -96,13 +96,16 @@ Bytes KvModel::answer_at(std::uint64_t index, BytesView query) const {
     return encode(KvAnswer(Found{.version = item->version, .value = item->value, .owner = item->owner}));
   }
   const auto* scan = std::get_if<Scan>(&*decoded);
-  CHECK(scan != nullptr && scan->limit == 0 && scan->start_after.empty(), "the model does not know that query");
+  const auto* count = std::get_if<Count>(&*decoded);
+  CHECK(count != nullptr || (scan->limit == 0 && scan->start_after.empty()), "the model does not know that query");
+  const Bytes& prefix = count != nullptr ? count->prefix : scan->prefix;
   Page page;
   for (const auto& [key, past] : past_) {
     const Item* item = find_at(index, past);
-    if (item == nullptr || !std::string_view(key).starts_with(scan->prefix)) continue;
+    if (item == nullptr || !std::string_view(key).starts_with(prefix)) continue;
     page.items.push_back({.version = item->version, .key = key, .value = item->value, .owner = item->owner});
   }
+  if (count != nullptr) return encode(KvAnswer(Counted{page.items.size()}));
   return encode(KvAnswer(std::move(page)));
 }
 

@@ -34,8 +34,8 @@ class KvModel {
   Effect end(std::uint64_t index, std::uint64_t session);
 
   [[nodiscard]] const std::map<Bytes, Item>& items() const { return items_; }
-  // The answer to a query when the entry at `index` was the last that was applied. Requires: a get, or a scan without a
-  // limit.
+  // The answer to a query when the entry at `index` was the last that was applied. Requires: a get, a count, or a
+  // scan without a limit.
   [[nodiscard]] Bytes answer_at(std::uint64_t index, BytesView query) const;
 
  private:

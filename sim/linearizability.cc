@@ -61,7 +61,9 @@ class Values {
 
 class Search {
  public:
-  Search(const std::vector<Operation>& operations, std::uint64_t steps_max) : steps_max_(steps_max) {
+  // Where as many steps are placed as `explained`, it says why it goes no further.
+  Search(const std::vector<Operation>& operations, std::uint64_t steps_max, std::optional<std::size_t> explained)
+      : steps_max_(steps_max), explained_(explained) {
     for (const Operation& op : operations) add(op);
     merge_unseen();
     const auto by_call = [](const Step& a, const Step& b) { return a.called < b.called; };
@@ -88,11 +90,11 @@ class Search {
     if (std::string why = find_impossible(); !why.empty()) return {Verdict::Kind::violated, std::move(why), 0};
     stack_.push_back({moves(), 0, absent});
     while (here_.placed < known_.size()) {
-      if (steps_ > steps_max_) return {Verdict::Kind::undecided, "the search was given up: " + deepest_, steps_};
+      if (steps_ > steps_max_) return {Verdict::Kind::undecided, "the search was given up: " + why_, steps_};
       Frame& frame = stack_.back();
       if (frame.tried == frame.moves.size()) {
         stack_.pop_back();
-        if (stack_.empty()) return {Verdict::Kind::violated, deepest_, steps_};
+        if (stack_.empty()) return {Verdict::Kind::violated, why_, steps_};
         take_back(stack_.back().moves[stack_.back().tried - 1], stack_.back().state);
         continue;
       }
@@ -106,6 +108,9 @@ class Search {
     }
     return {Verdict::Kind::linearizable, {}, steps_};
   }
+
+  // The most steps that were placed.
+  [[nodiscard]] std::size_t deepest() const { return deepest_; }
 
  private:
   // How far the order has come: what the key holds, and which steps are in it.
@@ -144,8 +149,8 @@ class Search {
       step.needs = Step::Needs::this_state;
       step.needed = values_.of(op.found);
     } else {
-      step.makes = op.kind == Kind::remove ? absent : values_.of(op.value);
-      if (op.kind == Kind::compare_and_put) {
+      step.makes = op.removes() ? absent : values_.of(op.value);
+      if (op.kind == Kind::compare_and_put || op.kind == Kind::compare_and_remove) {
         step.needs = Step::Needs::this_state;
         step.needed = values_.of(op.expected);
       } else if (is_known && op.existed) {
@@ -171,17 +176,19 @@ class Search {
 
   // What no order explains, said in words that help: a value that nobody could have written, a conflict about nothing.
   std::string find_impossible() const {
+    std::vector<std::uint64_t> first_written(demands_.size(), UINT64_MAX);  // when a write of that value was called
+    for (const auto* steps : {&known_, &unknown_}) {
+      for (const Step& step : *steps) {
+        if (step.makes) first_written[*step.makes] = std::min(first_written[*step.makes], step.called);
+      }
+    }
     for (const Step& reader : known_) {
       const Operation& op = *reader.op;
       if (op.outcome == Operation::Outcome::conflict && op.found == op.expected) {
         return describe(op) + ": a conflict with the very value that was expected";
       }
       if (reader.needs != Step::Needs::this_state || reader.needed == absent) continue;
-      const auto could_write = [&](const Step& writer) {
-        return writer.makes == reader.needed && writer.called < reader.returned;
-      };
-      if (std::any_of(known_.begin(), known_.end(), could_write)) continue;
-      if (std::any_of(unknown_.begin(), unknown_.end(), could_write)) continue;
+      if (first_written[reader.needed] < reader.returned) continue;
       return describe(op) + ": nobody can have written that value by then (or the write of it failed)";
     }
     return {};
@@ -209,7 +216,8 @@ class Search {
     for (const std::size_t candidate : candidates) {
       if (known_[candidate].fits(here_.state) && !known_[candidate].makes) return {{{}, candidate, here_.state}};
     }
-    remember_deepest(candidates);
+    deepest_ = std::max(deepest_, here_.placed);
+    if (explained_ == here_.placed && why_.empty()) explain(candidates);
     leave_out_repeated(candidates);
     for (const std::size_t candidate : candidates) {
       const State after = known_[candidate].after(here_.state);
@@ -316,16 +324,14 @@ class Search {
     here_.marks[1] ^= step.mark[1];
   }
 
-  void remember_deepest(const std::vector<std::size_t>& candidates) {
-    if (here_.placed < deepest_at_ || here_.placed == known_.size()) return;
-    deepest_at_ = here_.placed + 1;
-    deepest_ = "after " + std::to_string(here_.placed) + " operations in an order that fits, the key holds " +
-               values_.name(here_.state) + " and the next must be one of:";
-    for (const std::size_t candidate : candidates) deepest_ += "\n  " + describe(*known_[candidate].op);
+  void explain(const std::vector<std::size_t>& candidates) {
+    why_ = "after " + std::to_string(here_.placed) + " operations in an order that fits, the key holds " +
+           values_.name(here_.state) + " and the next must be one of:";
+    for (const std::size_t candidate : candidates) why_ += "\n  " + describe(*known_[candidate].op);
     for (std::size_t at = next_[0]; at <= known_.size(); at = next_[at]) {
       const Step& step = known_[at - 1];
       if (step.needs != Step::Needs::this_state || step.needed != here_.state) continue;
-      deepest_ += "\nand before the key changes this must come: " + describe(*step.op);
+      why_ += "\nand before the key changes this must come: " + describe(*step.op);
       break;
     }
   }
@@ -342,14 +348,19 @@ class Search {
   Place here_;
   std::set<std::pair<std::uint64_t, std::uint64_t>> been_here_;
   std::uint64_t steps_ = 0;
-  std::size_t deepest_at_ = 0;
-  std::string deepest_;
+  std::size_t deepest_ = 0;
+  const std::optional<std::size_t> explained_;
+  std::string why_;
 };
 
 }  // namespace
 
 Verdict check_key(const std::vector<Operation>& of_one_key, std::uint64_t steps_max) {
-  return Search(of_one_key, steps_max).run();
+  Search search(of_one_key, steps_max, std::nullopt);
+  Verdict verdict = search.run();
+  if (verdict.kind == Verdict::Kind::linearizable) return verdict;
+  // Why is asked of a second search, which goes the same way: to say it wherever the first one comes further is dear.
+  return Search(of_one_key, steps_max, search.deepest()).run();
 }
 
 Verdict check_history(const History& history, std::uint64_t steps_max_per_key) {

@@ -167,6 +167,7 @@ void draw_snapshots(Dice dice, Scenario& s) {
   host.snapshots.bytes = dice.one_in(4) ? (std::uint64_t{1} << 10) << dice.up_to(8) : 0;
   host.snapshots.retry_min = dice.ms(10, 500);
   host.snapshots.retry_max = host.snapshots.retry_min * 8;
+  host.max_log_size = dice.even() ? 0 : 1;  // two segments
   host.log_bytes_retained = dice.even() ? 0 : dice.up_to(16 << 10);
   host.snapshot_backups = dice.one_in(3) ? dice.up_to(3) : 0;
   host.snapshot_rate = dice.one_in(4) ? (std::uint64_t{4} << 10) << dice.up_to(8) : 0;

@@ -20,6 +20,7 @@ Bytes encoded(const Operation& op) {
   using namespace machines;  // NOLINT: its language
   if (op.kind == Kind::put) return encode(KvCommand(Put{op.key, op.value}));
   if (op.kind == Kind::remove) return encode(KvCommand(Delete{op.key}));
+  if (op.kind == Kind::compare_and_remove) return encode(KvCommand(CompareAndDelete{op.key, op.expected_version}));
   return encode(KvCommand(CompareAndPut{op.key, op.expected, op.value}));
 }
 
@@ -125,7 +126,8 @@ void SessionClient::on_state(SessionState state, const Error& why) {
 // --- what it does ---
 
 void SessionClient::think() {
-  const Duration pause = draw_exponential(random_, options_.think_mean);
+  const Duration mean = is_calm_ ? std::max(options_.think_mean, calm_think) : options_.think_mean;
+  const Duration pause = draw_exponential(random_, mean);
   life_->loop.wake_at(life_->loop.now() + pause, [this] { act(); });
 }
 
@@ -173,8 +175,11 @@ Operation SessionClient::draw_write() {
   op.client = host_;
   op.key = options_.keys[draw_index(random_, options_.keys.size())];
   const std::uint64_t kind = random_.below(10);
+  const Known& known = known_[op.key];
   op.kind = kind == 0 ? Kind::remove : kind < 4 ? Kind::compare_and_put : Kind::put;
-  if (op.kind == Kind::compare_and_put) op.expected = known_[op.key];
+  if (kind == 4 && known.value && known.version != 0) op.kind = Kind::compare_and_remove;
+  if (op.kind != Kind::put && op.kind != Kind::remove) op.expected = known.value;
+  if (op.kind == Kind::compare_and_remove) op.expected_version = known.version;
   op.value = std::to_string(host_.value) + "." + std::to_string(++last_value_);
   const std::size_t size = draw_index(random_, options_.value_bytes_max + 1);
   if (op.value.size() < size) op.value.resize(size, '.');
@@ -230,9 +235,11 @@ void SessionClient::on_written(std::uint64_t id, const client::Outcome& outcome)
       const auto told = judge_answer(sequence, outcome);
       if (!told) return expect(false, "I27: a write was answered with something else");
       const Operation& op = history_.at(id);
-      known_[op.key] = told->outcome == Operation::Outcome::conflict ? told->found
-                       : op.kind == Kind::remove                     ? std::nullopt
-                                                                     : std::optional(op.value);
+      const bool is_conflict = told->outcome == Operation::Outcome::conflict;
+      known_[op.key] = {.value = is_conflict    ? told->found
+                                 : op.removes() ? std::nullopt
+                                                : std::optional(op.value),
+                        .version = told->version.value_or(0)};
       return end(id, *told);
     }
     case Code::timeout_unknown_outcome: return end(id, {});
@@ -261,7 +268,7 @@ void SessionClient::on_read(std::uint64_t id, const client::Outcome& outcome) {
     told.found = found->value;
     told.version = found->version;
   }
-  known_[history_.at(id).key] = told.found;
+  known_[history_.at(id).key] = {.value = told.found, .version = told.version.value_or(0)};
   end(id, told);
 }
 

@@ -114,7 +114,11 @@ class SessionClient {
   std::unique_ptr<Life> life_;
   std::optional<client::SessionOptions::Known> left_;  // by the life before, to be resumed
   Duration session_timeout_{};
-  std::map<Bytes, std::optional<Bytes>> known_;  // what a key held when this client last knew
+  struct Known {
+    std::optional<Bytes> value;
+    std::uint64_t version = 0;  // 0: not known
+  };
+  std::map<Bytes, Known> known_;  // what a key held when this client last knew
   std::uint64_t last_value_ = 0;
   std::map<std::uint64_t, UnderWay> under_way_;  // by number in the history
   std::set<std::pair<node::SessionId, std::uint64_t>> refused_;

@@ -14,6 +14,9 @@ namespace {
 
 using node::SessionId;
 
+// What a member holds is looked at as a whole at some of the entries only: that is dear, and what is wrong stays wrong.
+constexpr std::uint64_t digested_each = 8;
+
 std::uint32_t checksum_of(const std::vector<node::Change>& changes) {
   std::uint32_t sum = 0;
   for (const node::Change& change : changes) {
@@ -67,6 +70,7 @@ void SessionGhost::on_applied(raft::NodeId member, const raft::Record& record, c
     check_sessions(where, machine->table());
     check_keys(where, *machine);
   }
+  if (index % digested_each != 0) return;
   const std::uint64_t digest = digest_of(*machine);
   if (!known.digest) known.digest = digest;
   if (*known.digest != digest) {

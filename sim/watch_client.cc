@@ -84,9 +84,10 @@ void WatchClient::crash() {
   if (life_ == nullptr || is_calm_) return;
   ++counts_["watchers killed"];
   for (const auto& [id, watch] : all_) {
-    if (watch.is_persistent && watch.is_set && random_.chance(options_.resume_ppm)) {
-      left_ = watches().position(watch.number);
-    }
+    if (!watch.is_persistent || !watch.is_set) continue;
+    const auto position = watches().position(watch.number);
+    check_position(watch, position);
+    if (random_.chance(options_.resume_ppm)) left_ = position;
   }
   world_.kill(life_->process);
   fabric_.on_end(life_->process, Ending::killed);
@@ -135,7 +136,9 @@ void WatchClient::watch(std::optional<client::WatchPosition> from) {
   const Bytes& key = options_.keys[draw_index(random_, options_.keys.size())];
   const bool is_prefix = random_.chance(500'000);
   watch.watchable = {.key = is_prefix ? Bytes("k") : key, .is_prefix = is_prefix};
-  watch.query = is_prefix ? encode(KvQuery(Scan{.prefix = "k"})) : encode(KvQuery(Get{key}));
+  watch.query = !is_prefix                ? encode(KvQuery(Get{key}))
+                : random_.chance(300'000) ? encode(KvQuery(Count{.prefix = "k"}))
+                                          : encode(KvQuery(Scan{.prefix = "k"}));
   client::WatchOptions options{.is_persistent = watch.is_persistent, .query = watch.query, .from = from};
   if (from) {
     watch.goes_on = true;
@@ -173,6 +176,7 @@ void WatchClient::on_event(std::uint64_t id, const client::Event& event) {
   if (event.what == What::changed) on_changed(watch, event);
   expect(event.is_last || event.what == What::set || watch.is_persistent, "I35: a watch for one event goes on", watch,
          event);
+  if (watch.is_persistent && watch.is_set && !event.is_last) check_position(watch, watches().position(watch.number));
   if (!event.is_last) return;
   on_last(watch, event);
   all_.erase(found);
@@ -204,6 +208,15 @@ void WatchClient::on_changed(Watch& watch, const client::Event& event) {
   watch.after = std::max(watch.after, index);
 }
 
+// Where it would go on from may be beyond what it was told, if nothing that it watches was changed between.
+void WatchClient::check_position(const Watch& watch, const std::optional<client::WatchPosition>& position) {
+  if (!position) return;
+  const std::uint64_t next = next_change(watch).first;
+  expect(next == 0 || position->after.value < next,
+         "I39: it stands at " + std::to_string(position->after.value) + ", and was not told of " + std::to_string(next),
+         watch, {});
+}
+
 void WatchClient::on_last(const Watch& watch, const client::Event& event) {
   if (event.what == What::changed) {
     ++counts_["watches that ended with their event"];
@@ -214,7 +227,7 @@ void WatchClient::on_last(const Watch& watch, const client::Event& event) {
   } else {
     ++counts_["watches closed: " + std::string(name_of(event.error.code))];
     // Nothing else ends one that was set: it goes on with any leader.
-    const bool may_end = !watch.is_set || !watch.is_persistent || event.error.code == Code::not_found ||
+    const bool may_end = !watch.is_set || !watch.is_persistent || event.error.code == Code::compacted ||
                          (life_->session && event.error.code == Code::session_expired);
     expect(may_end, "I38: a persistent watch is closed: " + event.error.text, watch, event);
   }

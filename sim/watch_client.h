@@ -86,6 +86,7 @@ class WatchClient {
   void on_set(Watch& watch, const client::Event& event);
   void on_changed(Watch& watch, const client::Event& event);
   void on_last(const Watch& watch, const client::Event& event);
+  void check_position(const Watch& watch, const std::optional<client::WatchPosition>& position);
   [[nodiscard]] const client::Watches& watches() const;
   // The first entry behind `after` that changed something there, and what; 0: none yet.
   [[nodiscard]] std::pair<std::uint64_t, std::vector<node::Change>> next_change(const Watch& watch) const;

@@ -196,6 +196,17 @@ class Writing(unittest.TestCase):
         self.expect_none([f"{name}: no #pragma once" for name, text in self.cxx
                           if name.endswith(".h") and "\n#pragma once\n" not in text])
 
+    def test_every_header_is_the_first_include_of_its_own_source(self):
+        """So it is compiled alone there; cmake/tree_tests.cmake compiles those that have no source."""
+        names = {name for name, _ in self.cxx}
+        offences = []
+        for name, text in self.cxx:
+            header = re.sub(r"\.cc$", ".h", name)
+            first = re.search(r'^#include ["<](.*)[">]', text, re.M)
+            if header != name and header in names and (not first or first.group(1) != header):
+                offences.append(f"{name}: its first include is not {header}")
+        self.expect_none(offences)
+
     def test_no_line_and_no_file_is_too_long(self):
         offences = []
         for name, text in self.sources:

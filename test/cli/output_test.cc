@@ -93,6 +93,8 @@ std::vector<client::MemberStatus> catching_up() {
   leader.status.snapshot = {90};
   leader.status.snapshot_bytes = 400;
   leader.status.is_saving = true;
+  leader.status.sessions = 12;
+  leader.status.watches = 7;
   leader.status.membership = raft::membership_of({{{1}, "x@a:1"}, {{2}, "y@b:1"}});
   leader.status.followers = {
       {.id = {2},
@@ -114,8 +116,8 @@ std::vector<client::MemberStatus> catching_up() {
 
 TEST(StatusTable, ShowsSnapshotsAndThoseThatAreOnTheirWay) {
   const std::string shown = status_table(catching_up());
-  EXPECT_NE(shown.find("SNAPSHOT  SNAPSHOT_BYTES  PROBLEM\n"), std::string::npos) << shown;
-  EXPECT_NE(shown.find("90        400             -\n"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("SNAPSHOT  SNAPSHOT_BYTES  SESSIONS  WATCHES  PROBLEM\n"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("90        400             12        7        -\n"), std::string::npos) << shown;
   EXPECT_TRUE(shown.ends_with("\n\n"
                               "PEER   GROUP  SNAPSHOT  TO     INDEX  BYTES  OF   PERCENT  PER_SECOND  LEFT\n"
                               "x@a:1  kv     writing   -      -      -      -    -        -           -\n"
@@ -129,6 +131,7 @@ TEST(StatusTable, ShowsSnapshotsAndThoseThatAreOnTheirWay) {
                       "\"percent\":25,\"bytes_per_second\":50,\"seconds_left\":6}}]"),
             std::string::npos)
       << json;
+  EXPECT_NE(json.find("\"sessions\":12,\"watches\":7"), std::string::npos) << json;
   EXPECT_NE(json.find("\"is_saving\":false,\"fetching\":{\"index\":90,\"bytes\":300,\"bytes_total\":400,\"percent\":75,"
                       "\"bytes_per_second\":0,\"seconds_left\":null},\"followers\":[]"),
             std::string::npos)

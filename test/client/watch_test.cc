@@ -168,12 +168,12 @@ TEST_F(WatchTest, SaysThatChangesMayHaveBeenMissedWhenTheLeaderDoesNotRememberTh
   watch(true);
   end(set(only()), What::leader_changed, link_text);
   wait_ms(10);
-  // A host without the group says the same word; only the leader's counts.
+  // A host without the group is no reason.
   reply(only(), {Code::not_found, "no group kv"});
   EXPECT_EQ(events_, Words{"set 7 1"});
   reply(only(), {Code::not_leader, "no"}, "n@z:9");
-  reply(only(), {Code::not_found, "only those behind 90 are remembered"});
-  EXPECT_EQ(events_, (Words{"set 7 1", "closed not_found (last)"}));
+  reply(only(), {Code::compacted, "only those behind 90 are remembered"});
+  EXPECT_EQ(events_, (Words{"set 7 1", "closed compacted (last)"}));
 }
 
 TEST_F(WatchTest, GoesOnAfterAHostThatCouldNotSendFastEnough) {

@@ -39,6 +39,7 @@ class Caller : private node::LinkHandler {
   void request(std::uint64_t id, net::RequestBody body) {
     send(node::FrameKind::request, net::encode(net::Request{.id = id, .timeout_ms = 5'000, .body = std::move(body)}));
   }
+  void hang_up() { link_.reset(); }
   void run(Duration length = Duration::seconds(1)) { world_.run(length); }
   // The reply to that request, once it is there.
   net::Reply reply_to(std::uint64_t id) {

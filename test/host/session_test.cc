@@ -187,7 +187,7 @@ TEST_F(HostSessions, I38_WhatAMemberDoesNotRememberItDoesNotPretendTo) {
                                .query = {},
                                .after = raft::Index{2},
                                .watchable = {{"a", false}}});
-  EXPECT_EQ(caller.reply_to(1).error.code, Code::not_found);
+  EXPECT_EQ(caller.reply_to(1).error.code, Code::compacted);
 }
 
 // --- watches ---
@@ -282,6 +282,38 @@ TEST_F(HostWatches, EndWithTheirSession) {
   watch(5, get("a"), true, session);
   EXPECT_EQ(world_.told(net::CloseSession{"kv", session}).error.code, Code::ok);
   world_.run(Duration::milliseconds(20));
+  write_key("a");
+  EXPECT_EQ(told(), Lines{"5 session_expired last"});
+}
+
+TEST_F(HostWatches, WhoseLinkBreaksWhileTheyAreSetAreNot) {
+  const node::SessionId session = open(1);
+  caller_.request(1, net::Watch{.group = "kv",
+                                .session = session,
+                                .is_persistent = true,
+                                .query = get("a"),
+                                .after = {},
+                                .watchable = {}});
+  world_.run(Duration::milliseconds(5));
+  EXPECT_TRUE(caller_.replies.empty()) << "too late to see what happens";
+  caller_.hang_up();
+  world_.run(Duration::milliseconds(200));
+  EXPECT_EQ(group().watches(), 0u);
+}
+
+TEST_F(HostWatches, OfASessionThatIsOverAreNotSet) {
+  const node::SessionId session = open(1);
+  const net::Watching watching = watch(5, get("a"), true, session);
+  EXPECT_EQ(world_.told(net::CloseSession{"kv", session}).error.code, Code::ok);
+  caller_.request(6, net::Watch{.group = "kv", .session = session, .query = get("a"), .after = {}, .watchable = {}});
+  EXPECT_EQ(caller_.reply_to(6).error.code, Code::session_expired);
+  caller_.request(7, net::Watch{.group = "kv",
+                                .session = session,
+                                .is_persistent = true,
+                                .query = {},
+                                .after = watching.index,
+                                .watchable = {{"a", false}}});
+  EXPECT_EQ(caller_.reply_to(7).error.code, Code::session_expired) << "and one that is to go on does not";
   write_key("a");
   EXPECT_EQ(told(), Lines{"5 session_expired last"});
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "test/host/snapshot_world.h"
+#include "zraft/machines/memory_kv.h"
 
 namespace zraft::host::test {
 namespace {
@@ -28,6 +29,42 @@ TEST(HostSnapshots, W56_AreWrittenWhenDueAndTheLogIsCutInMemoryAndOnTheDisk) {
     }
   }
   EXPECT_GT(world.status(1).first.value, 150U);
+}
+
+// All groups share the files of one log: who writes hardly anything must not keep what the others wrote.
+TEST(HostSnapshots, AQuietGroupMakesRoomForABusyOne) {
+  HostWorld world;
+  world.backends["memory"] = [] { return std::make_unique<machines::MemoryKv>(); };
+  world.options.snapshots.entries = 20;
+  world.options.log_bytes_retained = std::size_t{64} << 10;
+  world.options.max_log_size = 1;  // two segments
+  world.must_start();
+  std::uint64_t id = 7;
+  for (const char* name : {"busy", "quiet"}) {
+    net::StartPeer start = lone_peer(name, ++id);
+    start.backend = "memory";
+    ASSERT_EQ(world.told(start).error.code, Code::ok);
+  }
+  const auto put = [&](const char* group, const Bytes& key) {
+    ASSERT_EQ(world.propose(group, encode(machines::KvCommand(machines::Put{key, Bytes(8'000, 'x')}))).error.code,
+              Code::ok);
+  };
+  put("quiet", "a");
+  for (int i = 0; i < 300; ++i) put("busy", "b" + std::to_string(i % 10));
+  world.run(Duration::seconds(1));
+  EXPECT_LE(world.paths("wal-").size() + world.paths("spare-").size(), 9U);
+  put("quiet", "c");
+  world.restart();
+  world.run(Duration::seconds(1));
+  const auto count = [&](const char* group) {
+    const net::Reply reply = world.told(net::Query{group, net::Consistency::linearizable,
+                                                   encode(machines::KvQuery(machines::Count{}))});
+    const auto* data = std::get_if<net::Data>(&reply.body);
+    if (data == nullptr) return std::uint64_t{};
+    return std::get<machines::Counted>(*machines::decode_answer(data->data)).count;
+  };
+  EXPECT_EQ(count("quiet"), 2U);
+  EXPECT_EQ(count("busy"), 10U);
 }
 
 TEST(HostSnapshots, AreWrittenByAllMembersAtTheSameIndices) {

@@ -163,7 +163,9 @@ PeerStatus status_of_leader() {
           .applied = Index{9},
           .log_bytes = 4096,
           .membership = three(),
-          .problem = ""};
+          .problem = "",
+          .sessions = 12,
+          .watches = 7};
 }
 
 std::vector<Sample> replies() {

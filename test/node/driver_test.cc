@@ -196,6 +196,16 @@ TEST_P(DriverSnapshot, OnRequestIsOfNow) {
   EXPECT_EQ(stored(2), "ab");
 }
 
+TEST_P(DriverSnapshot, OnRequestBeforeAnythingWasAppliedWaitsForTheFirstEntry) {
+  make();
+  save_now("me");
+  loop.run();
+  EXPECT_TRUE(told.empty());
+  feed_and_run("a");
+  EXPECT_EQ(told, std::vector<std::string>{"me: 1"});
+  EXPECT_EQ(stored(1), "a");
+}
+
 TEST_P(DriverSnapshot, OnRequestWhenNothingIsNewIsTheOneThereIs) {
   make();
   feed_and_run("ab");

@@ -180,6 +180,20 @@ TEST(Pitfall, P19_ALeaderWhoseDiskDoesNotAnswerStepsDownAndIsReplaced) {
   EXPECT_FALSE(cluster.core({1}).is_leader());
 }
 
+TEST(Pitfall, P19_ADiskThatAnswersWithinTwoElectionTimeoutsCostsNoLeader) {
+  CoreCluster cluster(cluster_of(3));
+  cluster.advance(Duration::milliseconds(600));
+  ASSERT_EQ(cluster.leader(), NodeId{1});
+  const Term term = cluster.core({1}).term();
+  cluster.hold_writes({1});
+  cluster.propose({1}, {"a"});
+  cluster.advance(Duration::milliseconds(500));
+  cluster.release_writes({1});
+  cluster.advance(Duration::seconds(1));
+  EXPECT_EQ(cluster.leader(), NodeId{1});
+  EXPECT_EQ(cluster.core({1}).term(), term);
+}
+
 TEST(Pitfall, P19_WhoseDiskDoesNotAnswerDoesNotStand) {
   OneCore bench({.auto_write = false});
   bench.append(2, 2, at(1, 1), {entry(2, 2)});

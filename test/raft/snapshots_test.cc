@@ -55,6 +55,25 @@ TEST(Snapshots, ATailOfTheLogIsKeptForMembersThatLagALittle) {
   EXPECT_EQ(bench->snapshot().last, at(2, 3));
 }
 
+TEST(Snapshots, WhatIsInTheWayOfOthersIsNotKeptThoughItIsTheTail) {
+  OneCore bench = follower(Config{});
+  bench.give(FreeLog{{2}});
+  EXPECT_EQ(bench->log().base().last.index, Index{}) << "no snapshot covers it yet";
+  bench.give(SnapshotSaved{bench->log().meta_at({3})});
+  EXPECT_EQ(bench->log().base().last.index, Index{2}) << "and no more than that";
+  bench.give(FreeLog{{5}});
+  EXPECT_EQ(bench->log().base().last.index, Index{3});
+}
+
+TEST(Snapshots, WhatAMemberThatCatchesUpNeedsIsKeptThoughItIsInTheWay) {
+  OneCore bench = leader_with_snapshot_at_four();
+  bench.give(Propose{{1}, "x"});
+  bench.receive(2, 3, Appended{{5}});
+  bench.give(SnapshotSaved{bench->log().meta_at({5})});
+  bench.give(FreeLog{{5}});
+  EXPECT_EQ(bench->log().base().last.index, Index{4});
+}
+
 TEST(Pitfall, P47_ASnapshotHoldsTheMembershipThatWasCommittedThere) {
   OneCore bench({.log = {1, 1}, .hard_state = {.term = {1}, .vote = {}}});
   bench.append(2, 1, at(1, 2), {membership_entry(1, 3, voters_up_to(4)), entry(1, 4)}, 2);

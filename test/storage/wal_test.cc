@@ -185,6 +185,38 @@ TEST(Wal, W56_ReusesOldSegmentsWithoutNewSpace) {
   EXPECT_EQ(describe(*found), life.history.states.back());
 }
 
+TEST(Wal, SaysWhoKeepsItsOldestSegments) {
+  MemoryDisk disk;
+  auto options = small_log();
+  options.bytes_wanted = 3 * options.max_segment_size;
+  std::vector<storage::Pinned> told;
+  options.on_pinned = [&told](const storage::Pinned& pinned) { told.push_back(pinned); };
+  LogLife life(disk, options);
+  life.start(group_a);
+  life.start(group_b);
+  life.append(group_b, 1, 2, 20);
+  std::uint64_t last = 0;
+  const auto fill = [&](int segments) {
+    for (int i = 0; i < segments * 10; ++i) {
+      life.append(group_a, 1, 1, 6000);
+      life.run();
+      life.release(group_a, 1, ++last);
+      life.run();
+    }
+  };
+  fill(1);
+  EXPECT_TRUE(told.empty());
+  fill(4);
+  ASSERT_FALSE(told.empty());
+  for (const storage::Pinned& pinned : told) EXPECT_EQ(pinned, (storage::Pinned{{group_b, raft::Index{2}}}));
+  life.release(group_b, 1, 2);
+  life.run();
+  told.clear();
+  fill(6);
+  EXPECT_TRUE(told.empty());
+  EXPECT_LE(disk.paths().size(), 8U);
+}
+
 TEST(Wal, W56_AFullDiskFailsWritesOnlyWhenThereIsNoRoomLeftAndSaysSo) {
   MemoryDisk disk;
   LogLife life(disk);

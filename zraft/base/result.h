@@ -35,6 +35,7 @@ enum class Code : std::uint8_t {
   conflict = 17,  // a compare-and-put found another value
   bad_request = 18,
   stopped = 19,     // the group or the host has stopped; the sentence says why
+  compacted = 20,   // the changes that a watch would go on behind are not remembered any more
   // What the world did.
   io = 32,           // the operating system refused; the sentence holds its words
   no_space = 33,     // the disk is full

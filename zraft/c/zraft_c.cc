@@ -34,6 +34,7 @@ static_assert(ZRAFT_TIMEOUT_UNKNOWN_OUTCOME == static_cast<int>(Code::timeout_un
 static_assert(ZRAFT_SESSION_EXPIRED == static_cast<int>(Code::session_expired));
 static_assert(ZRAFT_ALL_FAILED == static_cast<int>(Code::all_failed));
 static_assert(ZRAFT_STOPPED == static_cast<int>(Code::stopped));
+static_assert(ZRAFT_COMPACTED == static_cast<int>(Code::compacted));
 static_assert(ZRAFT_UNSUPPORTED == static_cast<int>(Code::unsupported));
 static_assert(ZRAFT_STATE_CLOSED == static_cast<int>(client::SessionState::closed));
 static_assert(ZRAFT_FOLLOWER == static_cast<int>(net::Consistency::follower));

@@ -52,6 +52,7 @@ typedef enum zraft_code {
   ZRAFT_CONFLICT = 17,                // the key is not what was expected; nothing was changed
   ZRAFT_BAD_REQUEST = 18,
   ZRAFT_STOPPED = 19,                 // the group, the client or the session has ended
+  ZRAFT_COMPACTED = 20,               // a watch cannot go on: changes may have been missed. Read again, and watch anew
   ZRAFT_IO = 32,
   ZRAFT_UNSUPPORTED = 35              // among others: the group's backend is no key-value store
 } zraft_code;

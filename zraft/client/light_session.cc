@@ -253,7 +253,6 @@ void LightSession::on_refusal(std::uint64_t id, Request& request, net::Reply rep
       return try_again(id, std::move(reply.error), is_hopeful ? Duration{} : short_pause());
     }
     case Code::not_found:
-      if (is_gone(request)) return end(id, std::move(reply));
       // A host without a peer of the group; only if all of them are, there is no such group.
       if (leader_ == request.host) leader_.clear();
       request.without.insert(request.host);
@@ -276,12 +275,6 @@ void LightSession::on_refusal(std::uint64_t id, Request& request, net::Reply rep
     default:
       return end(id, std::move(reply));
   }
-}
-
-// The host leads the group, as far as anybody has said, and does not remember what has changed since.
-bool LightSession::is_gone(const Request& request) const {
-  const auto* watch = std::get_if<net::Watch>(&request.body);
-  return watch != nullptr && watch->after && leader_ == request.host;
 }
 
 // --- watches ---

@@ -143,7 +143,6 @@ class LightSession {
   void on_up(Connection& connection);
   void on_lost(Connection& connection, const Error& why);
   void follow(const std::string& host, const std::string& leader);
-  [[nodiscard]] bool is_gone(const Request& request) const;
   [[nodiscard]] Connection& connection(const std::string& host);
   [[nodiscard]] bool is_usable(const std::string& host);
   [[nodiscard]] std::string choose(const Request& request);

@@ -33,7 +33,7 @@ bool is_passing(Code code) {
 }
 
 Error with_gap(const Error& why) {
-  return {Code::not_found,
+  return {Code::compacted,
           "the watch cannot go on, and changes may have been missed; read again, and watch from there: " + why.text};
 }
 
@@ -164,8 +164,7 @@ void Watches::on_refusal(WatchNumber number, Error error) {
   // A watch changes nothing: whether it was set somewhere for a moment is of no interest to anybody.
   if (error.code == Code::timeout_unknown_outcome) error.code = Code::timeout;
   if (watch.position && is_passing(error.code)) return ask_later(number);
-  const bool goes_on = watch.position || watch.options.from;
-  close(number, Event::What::closed, error.code == Code::not_found && goes_on ? with_gap(error) : std::move(error));
+  close(number, Event::What::closed, error.code == Code::compacted ? with_gap(error) : std::move(error));
 }
 
 // --- is told ---

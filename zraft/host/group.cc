@@ -129,7 +129,9 @@ net::PeerStatus Group::status(Instant now) const {
           .membership = core.membership(),
           .membership_index = core.log().membership_index(),
           .followers = followers_of(core, now),
-          .problem = node_.stopped() ? node_.stopped()->text : std::string{}};
+          .problem = node_.stopped() ? node_.stopped()->text : std::string{},
+          .sessions = keeper_.open(),
+          .watches = watches_.size()};
 }
 
 void Group::on_event(const raft::Event& event) {
@@ -147,7 +149,10 @@ void Group::on_event(const raft::Event& event) {
 void Group::on_applied(const raft::Record& record, node::Outcome effects) {
   if (watcher_ != nullptr) watcher_->on_applied(entry_, record, effects);
   watches_.on_applied(record.index(), std::move(effects.changes));
-  if (effects.ended != node::SessionId{}) watches_.on_session_ended(effects.ended);
+  if (effects.ended != node::SessionId{}) {
+    watches_.on_session_ended(effects.ended);
+    keeper_.on_ended();
+  }
   if (record.type() == raft::EntryType::session && session::is_open(record.payload())) keeper_.on_opened();
 }
 
@@ -182,16 +187,30 @@ void Group::watch(session::WatchId watch, net::Watch wanted, node::ReadMode mode
     wants.watchable = wanted.watchable;
     node::Reply reply{.error = {}, .data = {}, .leader = {}, .watchable = std::move(wanted.watchable),
                       .index = *wanted.after};
-    return add_watch(watch, std::move(wants), std::move(reply), std::move(answer));
+    return add_watch(watch, std::move(wants), deadline, std::move(reply), std::move(answer));
   }
   node_.query(std::move(wanted.query), mode, deadline,
-              [this, life = lifetime_.watch(), watch, wants = std::move(wants),
+              [this, life = lifetime_.watch(), watch, deadline, wants = std::move(wants),
                answer = std::move(answer)](node::Reply reply) mutable {
                 if (life.is_over() || reply.error.code != Code::ok) return answer(std::move(reply));
                 wants.after = reply.index;
                 wants.watchable = reply.watchable;
-                add_watch(watch, std::move(wants), std::move(reply), std::move(answer));
+                add_watch(watch, std::move(wants), deadline, std::move(reply), std::move(answer));
               });
+}
+
+// A watch of a session that is over would never end: the session must have been alive after the watch was asked for,
+// and when it ends behind that, it ends the watch.
+void Group::add_watch(session::WatchId watch, session::Wanted wanted, Instant deadline, node::Reply reply,
+                      Watched answer) {
+  const session::SessionId session = wanted.session;
+  if (session == session::SessionId{}) return add_watch(watch, std::move(wanted), std::move(reply), std::move(answer));
+  keeper_.keep_alive({session, 0}, deadline,
+                     [this, life = lifetime_.watch(), watch, wanted = std::move(wanted), reply = std::move(reply),
+                      answer = std::move(answer)](node::Reply alive) mutable {
+                       if (life.is_over() || alive.error.code != Code::ok) return answer(std::move(alive));
+                       add_watch(watch, std::move(wanted), std::move(reply), std::move(answer));
+                     });
 }
 
 void Group::add_watch(session::WatchId watch, session::Wanted wanted, node::Reply reply, Watched answer) {

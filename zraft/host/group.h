@@ -78,6 +78,7 @@ class Group final : private node::Observer, private session::Watches::Sink {
   using Watched = std::move_only_function<void(node::Reply)>;
   void watch(session::WatchId watch, net::Watch wanted, node::ReadMode mode, Instant deadline, Watched answer);
   void unwatch(session::WatchId watch) { watches_.remove(watch); }
+  [[nodiscard]] std::size_t watches() const { return watches_.size(); }
   [[nodiscard]] net::PeerStatus status(Instant now) const;
   // "name@host:port" of a member; empty if it is none.
   [[nodiscard]] std::string peer_of(std::optional<raft::NodeId> id) const;
@@ -92,6 +93,7 @@ class Group final : private node::Observer, private session::Watches::Sink {
   void on_changed(session::WatchId watch, const session::Changed& changed, bool is_last) override;
   void on_progress(session::WatchId watch, raft::Index index) override;
   void on_ended(session::WatchId watch, const Error& why) override;
+  void add_watch(session::WatchId watch, session::Wanted wanted, Instant deadline, node::Reply reply, Watched answer);
   void add_watch(session::WatchId watch, session::Wanted wanted, node::Reply reply, Watched answer);
 
   const CatalogueEntry entry_;

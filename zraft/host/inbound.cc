@@ -129,8 +129,11 @@ void Host::Inbound::watch(net::Request request, Answer answer) {
        answer = std::move(answer)](net::Reply reply) mutable {
         const bool is_set = reply.error.code == Code::ok;
         if (life.is_over() || link_ == nullptr) {
-          if (is_set && !host_life.is_over()) host.unwatch(group, watch);
-          return;
+          if (!is_set || host_life.is_over()) return;
+          // Later: it is set when this answer was given.
+          return host.seams_.front().loop.post([&host, group, watch, life = host_life] {
+            if (!life.is_over()) host.unwatch(group, watch);
+          });
         }
         if (is_set) watches_.insert_or_assign(watch.request, group);
         answer(std::move(reply));

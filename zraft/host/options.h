@@ -64,6 +64,9 @@ struct Options {
   Duration heartbeat_interval{};  // 0: a fifth of election_timeout
   node::SyncMode sync_mode = node::SyncMode::durable;
   std::size_t max_segment_size = std::size_t{16} << 20;
+  // When the log of all groups is larger on the disk, members that keep its oldest segments write snapshots, though
+  // none is due, and drop their entries. 0: never. Less than two segments a shard count as two.
+  std::uint64_t max_log_size = std::uint64_t{2} << 30;
   std::size_t command_bytes_max = std::size_t{2} << 20;
   std::size_t uncommitted_bytes_max = std::size_t{64} << 20;
   std::size_t log_bytes_max = std::size_t{4} << 30;

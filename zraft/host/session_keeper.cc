@@ -64,6 +64,7 @@ void SessionKeeper::flush() {
 
 void SessionKeeper::on_leadership(bool leads) {
   suspects_.clear();
+  open_ = 0;
   loop_.cancel(std::exchange(look_timer_, {}));
   if (leads) return arm(look_interval);
   flush();  // they are told who leads
@@ -73,6 +74,10 @@ void SessionKeeper::on_leadership(bool leads) {
 void SessionKeeper::on_opened() {
   if (!node_.core().is_leader()) return;
   if (look_timer_ == node::TimerId{} || loop_.now() + look_interval < look_at_) arm(look_interval);
+}
+
+void SessionKeeper::on_ended() {
+  if (open_ > 0) --open_;
 }
 
 void SessionKeeper::arm(Duration after) {
@@ -92,6 +97,7 @@ void SessionKeeper::look() {
 
 void SessionKeeper::judge(ClusterTime now, const node::Sessions& sessions) {
   if (!node_.core().is_leader()) return;
+  open_ = sessions.open;
   std::map<session::SessionId, Suspect> suspects;
   std::vector<session::Expire> over;
   for (const node::Overdue& overdue : sessions.overdue) {

@@ -31,6 +31,10 @@ class SessionKeeper {
   // This member leads now, or does not any more; a session was opened, or asked to be.
   void on_leadership(bool leads);
   void on_opened();
+  void on_ended();
+
+  // How many are open, as of the last look at them, if this member leads; a look comes soon after one was opened.
+  [[nodiscard]] std::size_t open() const { return open_; }
 
  private:
   struct Waiting {
@@ -55,6 +59,7 @@ class SessionKeeper {
   std::map<session::SessionId, Suspect> suspects_;
   node::TimerId look_timer_;
   Instant look_at_;
+  std::size_t open_ = 0;
   node::Lifetime lifetime_;
 };
 

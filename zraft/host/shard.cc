@@ -31,7 +31,10 @@ Shard::Shard(Seams seams, Surroundings around, Random random, Told failed, TurnA
       failed_(std::move(failed)),
       turn_away_(std::move(turn_away)),
       tell_watch_(std::move(tell_watch)),
-      scrub_rate_(seams.loop, std::max<std::uint64_t>(options_.scrub_rate / around.shards, 1)) {}
+      scrub_rate_(seams.loop, std::max<std::uint64_t>(options_.scrub_rate / around.shards, 1)),
+      relief_(seams.loop, [this](const PeerKey& peer, raft::Index to) {
+        if (const auto found = peers_.find(peer); found != peers_.end()) found->second->node().free_log(to);
+      }) {}
 
 // Peers go before what they stand on.
 Shard::~Shard() {
@@ -55,6 +58,8 @@ storage::Wal::Options Shard::log_options() {
   options.owner = options_.name;
   options.new_directory_id = random_.next();
   options.max_segment_size = options_.max_segment_size;
+  options.bytes_wanted = options_.max_log_size / around_.shards;
+  options.on_pinned = [this](const storage::Pinned& pinned) { on_pinned(pinned); };
   options.on_failed = [this](const Error& why) { on_failed(why); };
   options.tell = [this](const std::string& line) { say(LogLevel::warning, line); };
   return options;
@@ -207,6 +212,16 @@ void Shard::beat() {
   }
   beat_timer_ = seams_.loop.wake_at(seams_.loop.now() + options_.election_timeout / beats_per_timeout,
                                     [this] { beat(); });
+}
+
+void Shard::on_pinned(const storage::Pinned& pinned) {
+  std::map<raft::GroupId, PeerKey> by_log;
+  for (const CatalogueEntry& entry : catalogue_) by_log.emplace(entry.log, PeerKey{entry.group_id, entry.self});
+  Queue<std::pair<PeerKey, raft::Index>> wanted;
+  for (const auto& [log, to] : pinned) {
+    if (const auto peer = by_log.find(log); peer != by_log.end()) wanted.push_back({peer->second, to});
+  }
+  relief_.set(std::move(wanted));
 }
 
 void Shard::heard_beat(const net::Beat& beat) {

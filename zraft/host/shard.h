@@ -24,6 +24,7 @@
 
 #include "zraft/base/random.h"
 #include "zraft/host/group.h"
+#include "zraft/host/log_relief.h"
 #include "zraft/host/log_sink.h"
 #include "zraft/host/options.h"
 #include "zraft/host/peer_start.h"
@@ -136,6 +137,7 @@ class Shard {
   EndedPeer end_peer(PeerKey key);
   [[nodiscard]] node::Node::Options node_options(const CatalogueEntry& entry) const;
   void on_failed(const Error& why);
+  void on_pinned(const storage::Pinned& pinned);
   void turn_away(const net::PeerFrame& frame, std::uint64_t link);
   static void hand_over(Group& peer, raft::Message message, const Sender& sender);
   void say(LogLevel level, const std::string& text) const;
@@ -201,6 +203,7 @@ class Shard {
     bool is_saving = false;
   } creating_;
   bool has_failed_ = false;
+  LogRelief relief_;
   std::unique_ptr<storage::Wal> wal_;    // null: not read yet, and so is the mesh
   std::unique_ptr<net::PeerMesh> mesh_;
   std::map<PeerKey, std::unique_ptr<Group>> peers_;

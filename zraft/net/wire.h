@@ -180,7 +180,7 @@ struct CloseSession {
 };
 // Answered by Watching, and from then on, over the same link, by frames of the kind watch_event that carry the id of
 // this request, until one of them says that it was the last. With a query: listens to what it read, from there on.
-// With `after` (a watch that goes on): to `watchable`, from the first change behind that index on; not_found if this
+// With `after` (a watch that goes on): to `watchable`, from the first change behind that index on; compacted if this
 // member does not remember changes that far back.
 struct Watch {
   std::string group;
@@ -248,6 +248,8 @@ struct PeerStatus {
   raft::Index membership_index;            // where it stands in the log
   std::vector<FollowerStatus> followers;   // of a leader
   std::string problem;                     // why it is stopped
+  std::uint64_t sessions = 0;              // of a leader: that are open, as it last looked
+  std::uint64_t watches = 0;               // of a leader: that are set
 };
 struct Status {
   std::string host;     // name of the host

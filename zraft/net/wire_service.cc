@@ -293,6 +293,8 @@ void put(Encoder& to, const PeerStatus& peer) {
     put(to, follower.sending);
   }
   to.bytes(peer.problem);
+  to.u64(peer.sessions);
+  to.u64(peer.watches);
 }
 
 void take(Decoder& from, PeerStatus& peer) {
@@ -326,6 +328,8 @@ void take(Decoder& from, PeerStatus& peer) {
     take(from, follower.sending);
   }
   peer.problem = take_text(from);
+  peer.sessions = from.u64();
+  peer.watches = from.u64();
 }
 
 void put(Encoder&, const Nothing&) {}

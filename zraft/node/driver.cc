@@ -144,7 +144,7 @@ void Driver::broken(const Error& why) {
 void Driver::pump() {
   const auto life = lifetime_.watch();
   const auto has_more = [this] {
-    return to_install_ || !looks_.empty() || !questions_.empty() || !queue_.empty() || (is_wanted_ && may_take());
+    return to_install_ || !looks_.empty() || !questions_.empty() || !queue_.empty() || must_take();
   };
   while (!life.is_over() && state_ == State::idle && has_more()) pump_once();
 }
@@ -153,7 +153,7 @@ void Driver::pump() {
 // turns, so that none keep the others waiting.
 void Driver::pump_once() {
   if (to_install_) return restore();
-  if (is_wanted_ && may_take()) return take();
+  if (must_take()) return take();
   if (!looks_.empty()) return look();
   const bool is_turn_of_queue = questions_.empty() || (answered_last_ && !queue_.empty());
   answered_last_ = !is_turn_of_queue;
@@ -277,6 +277,9 @@ bool Driver::is_due(raft::Index index) const {
 
 // What comes due while one is written is passed over.
 bool Driver::may_take() const { return !is_saving_ && retry_timer_ == TimerId{}; }
+
+// Nothing is no snapshot: one that is wanted so early waits for the first entry.
+bool Driver::must_take() const { return is_wanted_ && may_take() && applied_ > raft::Index{}; }
 
 void Driver::take() {
   is_wanted_ = false;

@@ -114,6 +114,7 @@ class Driver {
   void restore();
   [[nodiscard]] bool is_due(raft::Index index) const;
   [[nodiscard]] bool may_take() const;
+  [[nodiscard]] bool must_take() const;
   void want_one();
   void take();
   void write(const raft::SnapshotMeta& meta, Result<SnapshotTask> task);

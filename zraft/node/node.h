@@ -116,6 +116,9 @@ class Node final : private Driver::Owner {
   // The newest snapshot was lost: another one is written, even if nothing was applied since.
   void replace_snapshot();
 
+  // The log up to `index` is to go as soon as a snapshot covers it (raft::FreeLog); if none does, one is written.
+  void free_log(raft::Index index);
+
   // At the leader: which sessions seem to be over, at what cluster time. Not told if it does not lead, or stops.
   void look_at_sessions(std::move_only_function<void(ClusterTime now, Sessions)> then);
 

@@ -186,6 +186,7 @@ class Core {
   void on(const Written&);
   void on(const Applied&);
   void on(const SnapshotSaved&);
+  void on(const FreeLog&);
   void on(const SnapshotInstalled&);
   void on(const Wake&);
   void on(const Heard&);
@@ -322,6 +323,7 @@ class Core {
   LogWindow log_;
   SnapshotMeta snapshot_;
   Index commit_;
+  Index free_to_;  // the log up to there is to be cut as soon as a snapshot covers it
   Index handed_;   // given out to be applied
   Index applied_;  // told to be applied
   Role role_;

@@ -85,6 +85,7 @@ Bytes words(const Transfer& input) {
 }
 Bytes words(const Written& input) { return "written w" + text(input.id); }
 Bytes words(const Applied& input) { return "applied to " + text(input.index); }
+Bytes words(const FreeLog& input) { return "the log up to " + text(input.to) + " is to be freed"; }
 Bytes words(const SnapshotSaved& input) { return "snapshot up to " + describe(input.meta.last) + " is saved"; }
 Bytes words(const SnapshotInstalled& input) {
   return "snapshot up to " + describe(input.meta.last) + " is installed";

@@ -74,6 +74,11 @@ struct SnapshotSaved {
 struct SnapshotInstalled {
   SnapshotMeta meta;
 };
+// What the log holds up to there stands in the way of others who share its files: it is cut as far as snapshots cover
+// it, now or by those to come, though Config::log_bytes_retained would keep it.
+struct FreeLog {
+  Index to;
+};
 
 // A quiesced group (quiesce.cc) is to be awake again: the process of a member was lost, came back, or is another one
 // now. Whoever gives Config::quiesce_after watches the processes of all members and gives this at each such change.
@@ -86,6 +91,6 @@ struct Heard {
 
 using Input =
     std::variant<Tick, Receive, Propose, ReadBarrier, Reconfigure, Transfer, Written, Applied, SnapshotSaved,
-                 SnapshotInstalled, Wake, Heard>;
+                 SnapshotInstalled, FreeLog, Wake, Heard>;
 
 }  // namespace zraft::raft

@@ -27,7 +27,7 @@ bool Core::disturbs(const Input& input) const {
   if (receive == nullptr) {
     return !std::holds_alternative<Tick>(input) && !std::holds_alternative<Written>(input) &&
            !std::holds_alternative<Applied>(input) && !std::holds_alternative<SnapshotSaved>(input) &&
-           !std::holds_alternative<Heard>(input);
+           !std::holds_alternative<FreeLog>(input) && !std::holds_alternative<Heard>(input);
   }
   const auto* reply = std::get_if<HeartbeatReply>(&receive->message.body);
   if (reply == nullptr) return true;

@@ -91,6 +91,11 @@ void Core::on(const SnapshotSaved& input) {
   cut_log();
 }
 
+void Core::on(const FreeLog& input) {
+  free_to_ = std::max(free_to_, input.to);
+  cut_log();
+}
+
 // How much of the log need not be kept: what the snapshot covers, but for a tail of it. P64: who is offered a snapshot
 // will need what follows it, and goes on to need it when the snapshot is installed: what was written meanwhile may be
 // more than several snapshots cover. Only if it takes so long that memory would run out, it must begin anew.
@@ -106,6 +111,7 @@ Index Core::index_to_cut_to() const {
       index = next(middle);
     }
   }
+  index = std::max(index, std::min(free_to_, snapshot_.last.index));
   if (const auto* role = std::get_if<Leader>(&role_)) {
     for (const Progress& progress : role->progresses) {
       const Index wanted = std::max(progress.wanted_after(), log_.base().last.index);

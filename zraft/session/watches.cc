@@ -57,7 +57,7 @@ Result<> Watches::may_add(WatchId watch, const Wanted& wanted) const {
   }
   if (watches_.contains(watch)) return fail(Code::bad_request, "this request has set a watch already");
   if (wanted.after < known_from_) {
-    return fail(Code::not_found, "changes behind index " + std::to_string(wanted.after.value) +
+    return fail(Code::compacted, "changes behind index " + std::to_string(wanted.after.value) +
                                      " are not remembered here, only those behind " +
                                      std::to_string(known_from_.value) + ": read again, and watch from there");
   }

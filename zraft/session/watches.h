@@ -62,7 +62,7 @@ class Watches {
   // `applied`: changes before are not known.
   Watches(Sink& sink, std::size_t history_bytes, raft::Index applied);
 
-  // Errors: not_found (changes behind `after` are not remembered any more), bad_request (nothing to listen to, or more
+  // Errors: compacted (changes behind `after` are not remembered any more), bad_request (nothing to listen to, or more
   // than watchable_max places; a watch of that id is there).
   [[nodiscard]] Result<> may_add(WatchId watch, const Wanted& wanted) const;
   // Tells at once what has happened since. Requires: may_add().

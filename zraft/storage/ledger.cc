@@ -107,6 +107,18 @@ std::uint64_t Ledger::first_needed(std::uint64_t newest) const {
   return first;
 }
 
+std::vector<std::pair<raft::GroupId, raft::Index>> Ledger::held_before(std::uint64_t segment) const {
+  std::vector<std::pair<raft::GroupId, raft::Index>> all;
+  for (const auto& [id, group] : groups_) {
+    raft::Index last;
+    for (const auto& [held, index] : group.held) {
+      if (held < segment) last = std::max(last, index);
+    }
+    if (last > group.base.last.index) all.emplace_back(id, last);
+  }
+  return all;
+}
+
 void Ledger::carry(BatchBuilder& batch) const {
   for (const auto& [id, group] : groups_) {
     batch.carry(id, {.state = group.state, .last = group.last, .base = group.base});

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "zraft/base/result.h"
 #include "zraft/storage/batch_builder.h"
@@ -42,6 +44,8 @@ class Ledger {
 
   // Every segment before this one holds nothing that is needed. At most `newest`.
   [[nodiscard]] std::uint64_t first_needed(std::uint64_t newest) const;
+  // What keeps segments before `segment`: groups, and the last index of theirs that such a one holds.
+  [[nodiscard]] std::vector<std::pair<raft::GroupId, raft::Index>> held_before(std::uint64_t segment) const;
   void carry(BatchBuilder& batch) const;
 
  private:

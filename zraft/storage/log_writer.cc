@@ -237,7 +237,19 @@ void LogWriter::begin_segment(Segment segment) {
   tail_.offset = first_batch_offset;
   state_.must_carry = true;
   state_.is_busy = false;
+  const auto watch = lifetime_.watch();
   pump();
+  if (!watch.is_over()) tell_pinned();
+}
+
+// Later: what is written for it comes behind what waits here.
+void LogWriter::tell_pinned() {
+  if (options_.segments_max == 0 || !options_.on_pinned || current_.number < options_.segments_max) return;
+  const std::uint64_t oldest = current_.number - options_.segments_max + 1;
+  if (ledger_.first_needed(oldest) == oldest) return;
+  loop_.post([this, watch = lifetime_.watch(), oldest] {
+    if (!watch.is_over()) options_.on_pinned(ledger_.held_before(oldest));
+  });
 }
 
 void LogWriter::poison(const Error& error) {

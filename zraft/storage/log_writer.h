@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "zraft/node/loop.h"
@@ -29,6 +30,8 @@ class LogWriter {
     std::string directory;
     std::uint64_t batch_bytes_max = 0;
     Duration idle_mark_after;
+    std::uint64_t segments_max = 0;               // how many are to be there; 0: any number
+    std::function<void(const std::vector<std::pair<raft::GroupId, raft::Index>>&)> on_pinned;  // may be null
     std::function<void(const Error&)> on_failed;  // may be null
   };
   using Done = std::move_only_function<void(Result<>)>;
@@ -76,6 +79,7 @@ class LogWriter {
   void on_written(Result<> written, std::vector<Unit> units, bool durable, bool frees);
   void next_segment();
   void begin_segment(Segment segment);
+  void tell_pinned();
   void poison(const Error& error);
   void fail_all();
   void mark_when_idle();

@@ -116,11 +116,15 @@ Wal::Opened Wal::begin(node::Loop& loop, node::Worker& worker, Files& files, Con
           .directory = options.directory, .directory_id = identity.id, .segment_size = options.max_segment_size},
       std::move(options.tell));
   pool->start(log.first_segment, log.current.number, std::move(log.ready), log.spares);
+  const std::uint64_t segments_max =
+      options.bytes_wanted == 0 ? 0 : std::max<std::uint64_t>(options.bytes_wanted / options.max_segment_size, 2);
   auto writer = std::make_unique<LogWriter>(loop,
                                             LogWriter::Options{.directory_id = identity.id,
                                                                .directory = options.directory,
                                                                .batch_bytes_max = options.batch_bytes_max,
                                                                .idle_mark_after = options.idle_mark_after,
+                                                               .segments_max = segments_max,
+                                                               .on_pinned = std::move(options.on_pinned),
                                                                .on_failed = std::move(options.on_failed)},
                                             std::move(log.ledger), std::move(log.current), log.tail,
                                             std::move(pool));

@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "zraft/node/loop.h"
@@ -27,6 +28,9 @@
 namespace zraft::storage {
 
 class LogWriter;
+
+// Groups, and for each the index up to which its entries keep segments.
+using Pinned = std::vector<std::pair<raft::GroupId, raft::Index>>;
 
 class Wal {
  public:
@@ -40,6 +44,10 @@ class Wal {
     // After that long without a write, the log notes that its last batch was durable, so that damage to it is known
     // as such at the next start and not taken for a torn tail.
     Duration idle_mark_after = Duration::milliseconds(50);
+    // When there are more bytes of segments, at least two, whoever keeps the oldest is told of at the beginning of each
+    // segment. 0, or null: nobody is.
+    std::uint64_t bytes_wanted = 0;
+    std::function<void(const Pinned&)> on_pinned;
     // Told once, on the loop, when a write or a sync has failed: nothing is acknowledged any more. May be null.
     std::function<void(const Error&)> on_failed;
     // Given a line when something is wrong that is not fatal.
