@@ -76,7 +76,7 @@ Group::Group(CatalogueEntry entry, Parts parts, node::Loop& loop, node::Worker& 
              const node::Node::Options& options, raft::Recovered recovered, Callbacks callbacks,
              std::size_t watch_history_bytes)
     : entry_(std::move(entry)),
-      log_sink_(std::move(callbacks.log_sink)),
+      log_sink_(callbacks.log_sink),
       watcher_(callbacks.watcher),
       removed_(std::move(callbacks.removed)),
       watch_told_(std::move(callbacks.watch_told)),

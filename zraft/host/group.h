@@ -53,7 +53,7 @@ class Group final : private node::Observer, private session::Watches::Sink {
   };
 
   struct Callbacks {
-    LogSink log_sink;
+    const LogSink& log_sink;                   // outlives the group
     Watcher* watcher = nullptr;                // may be null
     std::function<void()> removed;             // the peer is a member no more
     std::function<void(WatchTold)> watch_told;
@@ -97,7 +97,7 @@ class Group final : private node::Observer, private session::Watches::Sink {
   void add_watch(session::WatchId watch, session::Wanted wanted, node::Reply reply, Watched answer);
 
   const CatalogueEntry entry_;
-  const LogSink log_sink_;
+  const LogSink& log_sink_;
   Watcher* const watcher_;
   const std::function<void()> removed_;
   const std::function<void(WatchTold)> watch_told_;

@@ -68,7 +68,7 @@ void PeerSnapshots::fetch(const raft::Fetch& wanted, Fetched done) {
   fetcher_ = std::make_unique<SnapshotFetcher>(
       SnapshotFetcher::Seams{
           .loop = seams_.loop, .network = seams_.network, .strand = *strand_, .files = seams_.files},
-      SnapshotFetcher::Settings{.hello = settings_.hello, .patience = settings_.patience},
+      SnapshotFetcher::Settings{.hello = *settings_.hello, .patience = settings_.patience},
       SnapshotFetcher::Wanted{.group = peer_.group,
                               .self = peer_.self,
                               .from = wanted.from,

@@ -43,7 +43,7 @@ class PeerSnapshots final : public node::Snapshots {
     BulkRate* scrub_rate;  // null: snapshots are not compared in the background
   };
   struct Settings {
-    net::Hello hello;           // of this host
+    const net::Hello* hello = nullptr;  // of this host
     std::size_t backups = 0;    // older ones that are kept besides the newest
     Duration patience = Duration::seconds(1);  // with a member that sends, and says nothing
     // How long one that was being sent is kept when the link is gone: whoever fetched it comes back for the rest.

@@ -298,8 +298,9 @@ node::Node::Options Shard::node_options(const CatalogueEntry& entry) const {
 }
 
 std::unique_ptr<PeerSnapshots> Shard::snapshots_of(const CatalogueEntry& entry, PeerSnapshots::Found found) {
-  const auto tell = [this, entry](LogLevel level, std::string_view line) {
-    say(level, "group " + entry.group + ": " + entry.peer + ": " + std::string(line));
+  const auto tell = [this, who = "group " + entry.group + ": " + entry.peer + ": "](LogLevel level,
+                                                                                    std::string_view line) {
+    say(level, who + std::string(line));
   };
   return std::make_unique<PeerSnapshots>(
       PeerSnapshots::Seams{.loop = seams_.loop,
@@ -307,7 +308,7 @@ std::unique_ptr<PeerSnapshots> Shard::snapshots_of(const CatalogueEntry& entry, 
                            .worker = seams_.snapshot_worker,
                            .files = seams_.snapshot_files,
                            .scrub_rate = options_.scrub_rate == 0 ? nullptr : &scrub_rate_},
-      PeerSnapshots::Settings{.hello = hello_,
+      PeerSnapshots::Settings{.hello = &hello_,
                               .backups = options_.snapshot_backups,
                               .patience = options_.election_timeout * 3},
       PeerSnapshots::Peer{.group = entry.group_id,

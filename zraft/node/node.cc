@@ -52,7 +52,8 @@ Reply refusal_of(const raft::Refused& refused, const raft::Config& config) {
 
 Node::Node(Seams seams, Options options, raft::Recovered recovered)
     : seams_(seams),
-      options_(options),
+      sync_mode_(options.sync_mode),
+      requests_max_(options.requests_max),
       core_(options.core, std::move(recovered), seams.loop.now()),
       driver_({.loop = seams.loop, .worker = seams.worker, .snapshots = seams.snapshots, .machine = seams.machine},
               *this, options.snapshots, options.core.group, core_.applied(), core_.snapshot().last.index) {
@@ -139,7 +140,7 @@ bool Node::admits(Asked& asked) {
   std::optional<Reply> refused;
   if (stopped_) {
     refused = refusal(Code::stopped, stopped_->text);
-  } else if (asked_.size() + accepted_.size() + reads_.size() + driver_.questions() >= options_.requests_max) {
+  } else if (asked_.size() + accepted_.size() + reads_.size() + driver_.questions() >= requests_max_) {
     refused = refusal(Code::busy, "too many requests are under way (requests_max): try again later");
   }
   if (!refused) return true;
@@ -209,8 +210,8 @@ void Node::perform(raft::Output output) {
 }
 
 void Node::start(raft::Write write) {
-  const bool may_be_buffered = options_.sync_mode == SyncMode::dirty ||
-                               (options_.sync_mode == SyncMode::leader_dirty && core_.is_leader());
+  const bool may_be_buffered = sync_mode_ == SyncMode::dirty ||
+                               (sync_mode_ == SyncMode::leader_dirty && core_.is_leader());
   const bool is_buffered = may_be_buffered && !write.hard_state;
   const raft::WriteId id = write.id;
   seams_.log.write(std::move(write), is_buffered ? Durability::buffered : Durability::durable,
@@ -334,7 +335,7 @@ void Node::take(const raft::Answer& answer) {
   } else if (std::holds_alternative<raft::Completed>(answer)) {
     asked.done({.error = {}, .data = {}, .leader = std::nullopt});
   } else {
-    asked.done(refusal_of(std::get<raft::Refused>(answer), options_.core));
+    asked.done(refusal_of(std::get<raft::Refused>(answer), core_.config()));
   }
 }
 

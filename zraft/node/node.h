@@ -170,7 +170,8 @@ class Node final : private Driver::Owner {
   [[nodiscard]] raft::RequestId ask(Asked asked);
 
   Seams seams_;
-  const Options options_;
+  const SyncMode sync_mode_;
+  const std::size_t requests_max_;
   raft::Core core_;
   Driver driver_;
   std::vector<raft::Input> inputs_;

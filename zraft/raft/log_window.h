@@ -7,10 +7,10 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <optional>
 #include <vector>
 
+#include "zraft/base/long_queue.h"
 #include "zraft/base/queue.h"
 #include "zraft/raft/record.h"
 #include "zraft/raft/types.h"
@@ -64,7 +64,7 @@ class LogWindow {
 
  private:
   SnapshotMeta base_;
-  std::deque<Record> records_;
+  LongQueue<Record> records_;
   Queue<std::size_t> ends_;  // bytes of the log up to and with that record, counted from the first append
   std::vector<Placed> memberships_;
   std::size_t start_ = 0;  // bytes of what was dropped at the front
