@@ -88,7 +88,7 @@ std::string Crowd::state() const {
   for (const auto& client : clients_) text += " " + std::to_string(client->session().value);
   text += "\n  watchers:";
   for (const auto& watcher : watchers_) {
-    text += " " + std::to_string(watcher->session().value) + (watcher->has_seen_all() ? "" : " (has not seen all)");
+    text += "\n    " + watcher->state();
   }
   return text + "\n";
 }

@@ -111,7 +111,9 @@ void WatchClient::act() {
     if (state == client::SessionState::expired || state == client::SessionState::closed) return open_session();
   }
   const std::uint64_t share = random_.below(1'000'000);
-  if (all_.size() < options_.watches_max) return watch(std::nullopt);
+  const bool has_persistent = std::ranges::any_of(all_, [](const auto& one) { return one.second.is_persistent; });
+  // In the end each has one, whatever waits for its only event.
+  if (all_.size() < options_.watches_max || (is_calm_ && !has_persistent)) return watch(std::nullopt);
   if (is_calm_) return;
   if (share < options_.cancel_ppm) {
     auto victim = all_.begin();
@@ -231,6 +233,15 @@ void WatchClient::on_last(const Watch& watch, const client::Event& event) {
                          (life_->session && event.error.code == Code::session_expired);
     expect(may_end, "I38: a persistent watch is closed: " + event.error.text, watch, event);
   }
+}
+
+std::string WatchClient::state() const {
+  std::string text = "session " + std::to_string(session().value);
+  for (const auto& [id, watch] : all_) {
+    text += std::string(", ") + (watch.is_persistent ? "persistent" : "one-shot") + (watch.is_set ? "" : ", not set") +
+            ", told all up to " + std::to_string(watch.after) + ", next is " + std::to_string(next_change(watch).first);
+  }
+  return text + (has_seen_all() ? "" : " (has not seen all)");
 }
 
 bool WatchClient::has_seen_all() const {

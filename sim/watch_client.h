@@ -53,6 +53,7 @@ class WatchClient {
   // It has a persistent watch, and each of them was told all that was committed.
   [[nodiscard]] bool has_seen_all() const;
   [[nodiscard]] node::SessionId session() const;
+  [[nodiscard]] std::string state() const;
   [[nodiscard]] const std::map<std::string, std::uint64_t>& counts() const { return counts_; }
   [[nodiscard]] std::vector<std::string> take_broken() { return std::exchange(broken_, {}); }
 

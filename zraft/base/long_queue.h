@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A queue of many elements, which can also be cut at its end: they stand in pieces, so that none is moved when it grows,
-// however long it is. One that is short is small, which a std::deque is not: its only piece grows like a vector.
+// A queue of many elements, which can also be cut at its end: they stand in pieces, so that none is moved when it
+// grows, however long it is. One that is short is small, which a std::deque is not: its only piece grows like a vector.
 #pragma once
 
 #include <cstddef>
