@@ -28,6 +28,11 @@ Membership voters_up_to(std::uint64_t n) {
   return membership_of(std::move(members));
 }
 
+Membership with_removed(Membership membership, std::vector<NodeId> removed) {
+  membership.removed = std::move(removed);
+  return membership;
+}
+
 CoreCluster::CoreCluster(Options options, Watcher watcher)
     : options_(std::move(options)),
       watcher_(std::move(watcher)),

@@ -27,6 +27,8 @@ namespace zraft::raft {
 inline constexpr std::uint64_t first_is_one = 5755;
 // Members 1 to n, all of them voters.
 [[nodiscard]] Membership voters_up_to(std::uint64_t n);
+// The same after these had gone.
+[[nodiscard]] Membership with_removed(Membership membership, std::vector<NodeId> removed);
 
 class CoreCluster {
  public:

@@ -90,7 +90,7 @@ TEST(Thesis_4_1, NoFurtherChangeBeginsBeforeTheLastIsCommitted) {
   bench.receive(2, 2, Appended{{3}});
   bench.give(Reconfigure{{3}, {3}, voters_up_to(3)});
   EXPECT_TRUE(bench.answered<Refused>().empty());
-  EXPECT_EQ(bench->membership(), voters_up_to(3));
+  EXPECT_EQ(bench->membership(), with_removed(voters_up_to(3), {{4}}));
 }
 
 // The erratum of 2015.
@@ -176,7 +176,7 @@ OneCore leaving() {
   OneCore bench = leading();
   bench.give(Reconfigure{{1}, {1}, without_leader()});
   all_acknowledge(bench, {2, 3});
-  EXPECT_EQ(bench->membership(), without_leader());
+  EXPECT_EQ(bench->membership(), with_removed(without_leader(), {{1}}));
   return bench;
 }
 
@@ -222,7 +222,7 @@ TEST(Thesis_4_2_2, AServerThatItsNewestMembershipLeavesOutStandsUntilThatIsCommi
   alone.members.erase(alone.members.begin());
   alone.voters = {{2}};
   cluster.reconfigure({1}, alone);
-  for (int i = 0; i < 200 && cluster.core({1}).membership() != alone; ++i) cluster.advance(ms(1));
+  for (int i = 0; i < 200 && cluster.core({1}).membership().members != alone.members; ++i) cluster.advance(ms(1));
   cluster.partition({{1}, {2}});
   cluster.advance(ms(1'000));
   ASSERT_TRUE(cluster.core({2}).membership().is_joint());
@@ -230,7 +230,7 @@ TEST(Thesis_4_2_2, AServerThatItsNewestMembershipLeavesOutStandsUntilThatIsCommi
   cluster.heal();
   cluster.advance(ms(3'000));
   EXPECT_EQ(cluster.leader(), NodeId{2});
-  EXPECT_EQ(cluster.core({2}).membership(), alone);
+  EXPECT_EQ(cluster.core({2}).membership(), with_removed(alone, {{1}}));
   EXPECT_TRUE(cluster.core({1}).is_removed());
 }
 
@@ -241,7 +241,7 @@ TEST(Thesis_4_2_3, AServerThatWasRemovedMovesNobodysTermAndLearnsThatItIsNone) {
   bench.give(Reconfigure{{1}, {1}, voters_up_to(2)});
   all_acknowledge(bench, {2, 3});
   all_acknowledge(bench, {2});
-  ASSERT_EQ(bench->membership(), voters_up_to(2));
+  ASSERT_EQ(bench->membership(), with_removed(voters_up_to(2), {{3}}));
   ASSERT_EQ(bench->commit(), Index{4});
   bench.forget();
   bench.receive(3, 2, RequestPreVote{{3}, at(2, 3), {3}});

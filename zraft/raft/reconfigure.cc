@@ -40,6 +40,7 @@ std::optional<Code> Core::reason_to_refuse(const Leader& role, const Reconfigure
 bool Core::names_removed(const Membership& wanted) const {
   return std::ranges::any_of(wanted.members, [&](const Member& member) {
     if (membership().find(member.id) != nullptr) return false;
+    if (std::ranges::find(membership().removed, member.id) != membership().removed.end()) return true;
     return std::ranges::any_of(log_.memberships(), [&](const LogWindow::Placed& earlier) {
       return earlier.index != Index{} && earlier.membership.find(member.id) != nullptr;
     });
@@ -65,12 +66,15 @@ void Core::on(const Reconfigure& input) {
     out_.answers.emplace_back(Refused{input.id, *why, leader()});
     return;
   }
-  if (input.wanted == membership()) {
+  // Who is gone is not the caller's to say.
+  Membership wanted = input.wanted;
+  wanted.removed = membership().removed;
+  if (wanted == membership()) {
     out_.answers.emplace_back(Completed{input.id});
     return;
   }
   role->change = input.id;
-  adopt(*role, first_step(membership(), input.wanted));
+  adopt(*role, first_step(membership(), std::move(wanted)));
 }
 
 // Thesis 4.1: in force at once, whether it is committed or not (P48).

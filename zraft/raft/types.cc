@@ -74,6 +74,10 @@ Result<> Membership::valid() const {
       return fail(Code::bad_request, "membership: one that leaves is not an outgoing voter");
     }
   }
+  if (removed.size() > removed_max) return fail(Code::bad_request, "membership: too many that were removed");
+  if (std::ranges::any_of(removed, [this](NodeId id) { return find(id) != nullptr; })) {
+    return fail(Code::bad_request, "membership: it names again one that was removed, whose id cannot come back");
+  }
   if (std::ranges::none_of(voters, [this](NodeId id) { return find(id)->priority > 0; })) {
     return fail(Code::bad_request, "membership: no voter has a priority above 0: nobody could lead");
   }
@@ -88,8 +92,25 @@ Membership membership_of(std::vector<Member> members) {
   return result;
 }
 
+namespace {
+
+void note_removed(const Membership& from, Membership& to) {
+  to.removed = from.removed;
+  for (const Member& member : from.members) {
+    if (to.find(member.id) == nullptr) to.removed.push_back(member.id);
+  }
+  if (to.removed.size() <= removed_max) return;
+  const auto surplus = static_cast<std::ptrdiff_t>(to.removed.size() - removed_max);
+  to.removed.erase(to.removed.begin(), to.removed.begin() + surplus);
+}
+
+}  // namespace
+
 Membership first_step(const Membership& from, Membership to) {
-  if (from.voters == to.voters) return to;
+  if (from.voters == to.voters) {
+    note_removed(from, to);
+    return to;
+  }
   to.outgoing = from.voters;
   for (const NodeId id : from.voters) {
     if (to.find(id) != nullptr) continue;
@@ -99,6 +120,7 @@ Membership first_step(const Membership& from, Membership to) {
   }
   // Who votes still in the old majority is no learner yet.
   std::erase_if(to.promoting, [&](NodeId id) { return to.is_voter(id); });
+  note_removed(from, to);
   return to;
 }
 
@@ -107,6 +129,7 @@ Membership last_step(const Membership& joint) {
   std::erase_if(to.members, [&](const Member& member) { return std::ranges::binary_search(joint.leaving, member.id); });
   to.outgoing.clear();
   to.leaving.clear();
+  note_removed(joint, to);
   return to;
 }
 
@@ -122,6 +145,7 @@ void encode(const Membership& membership, Bytes& out) {
   encode_ids(membership.outgoing, to);
   encode_ids(membership.promoting, to);
   encode_ids(membership.leaving, to);
+  if (!membership.removed.empty()) encode_ids(membership.removed, to);
 }
 
 Result<Membership> decode_membership(BytesView bytes) {
@@ -137,7 +161,11 @@ Result<Membership> decode_membership(BytesView bytes) {
   membership.outgoing = decode_ids(from);
   membership.promoting = decode_ids(from);
   membership.leaving = decode_ids(from);
-  if (!from.ok()) return fail(Code::corrupt, "membership: the bytes are not of its format");
+  const bool has_removed = from.left() > 0;
+  if (has_removed) membership.removed = decode_ids(from);
+  if (!from.ok() || has_removed == membership.removed.empty()) {
+    return fail(Code::corrupt, "membership: the bytes are not of its format");
+  }
   if (auto ok = membership.valid(); !ok) return fail(Code::corrupt, ok.error().text);
   return membership;
 }

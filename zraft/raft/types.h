@@ -68,6 +68,8 @@ struct Member {
   friend bool operator==(const Member&, const Member&) = default;
 };
 
+constexpr std::size_t removed_max = 64;
+
 // Who is in the group. A majority of `voters` decides and, while `outgoing` is not empty (joint consensus, thesis
 // 4.3), a majority of `outgoing` as well. A member in neither list is a learner: replicated to, never counted (P54).
 // A learner in `promoting` becomes a voter as soon as it has caught up. Whoever is in `leaving` is no member any more
@@ -80,6 +82,9 @@ struct Membership {
   std::vector<NodeId> outgoing;
   std::vector<NodeId> promoting;
   std::vector<NodeId> leaving;
+  // The last removed_max that were members and are no more, oldest first. None of them comes back: it was told so, and
+  // stopped.
+  std::vector<NodeId> removed;
 
   [[nodiscard]] bool is_joint() const { return !outgoing.empty(); }
   [[nodiscard]] bool is_voter(NodeId id) const;  // in either list
