@@ -93,7 +93,8 @@ void WatchClient::crash() {
   fabric_.on_end(life_->process, Ending::killed);
   life_.reset();
   all_.clear();
-  const Duration away = draw_exponential(random_, options_.timeout);
+  // In the end it must be there again, and have time to be told of everything.
+  const Duration away = std::min(draw_exponential(random_, options_.timeout), Duration::seconds(2));
   world_.after(away, the_world, EventKind::world, host_.value, [this] { come_up(); });
 }
 
@@ -236,7 +237,10 @@ void WatchClient::on_last(const Watch& watch, const client::Event& event) {
 }
 
 std::string WatchClient::state() const {
-  std::string text = "session " + std::to_string(session().value);
+  std::string text = life_ == nullptr            ? "not there"
+                     : life_->session == nullptr ? "of no session"
+                                                 : "session " + std::to_string(life_->session->id().value) + ", " +
+                                                       std::string(name_of(life_->session->state()));
   for (const auto& [id, watch] : all_) {
     text += std::string(", ") + (watch.is_persistent ? "persistent" : "one-shot") + (watch.is_set ? "" : ", not set") +
             ", told all up to " + std::to_string(watch.after) + ", next is " + std::to_string(next_change(watch).first);
