@@ -26,6 +26,8 @@ TEST(SettingsBytes, ACharacterOutsideAsciiIsRefusedWhereNoneCanStand) {
       {"data = \"\\\"\" \u02ea", 1},
       {"data = 0\"a\u00e9\"", 1},           // the text in quotes is taken for more of the number
       {"data = \"\"\"a\\\u00e9\"\"\"", 1},  // no escape
+      {"name = \"n1\"\n[.\n", 2},
+      {"[a..b]\n", 1},
   };
   for (const auto& [text, line] : cases) {
     const Problems problems = problems_of_file(text);
@@ -57,6 +59,7 @@ TEST(SettingsBytes, TheCorpusOfTheFuzzerHoldsFilesOfSettings) {
                             {{"all", to_toml(settings)},
                              {"few", "name = 'n1'\nlisten = \"h:1\" # here\nelection_timeout = 500\n"},
                              {"lines", "data = \"\"\"\nover\\\n  two lines\"\"\"\nmax_segment_size = \"16M\"\n"},
+                             {"dot", "name = \"n1\"\n[.\n"},
                              {"wrong", "nome = 1\nname = [1, {a = 2}]\n[table]\nx = 1979-05-27\n"}});
 }
 
