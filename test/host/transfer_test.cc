@@ -353,6 +353,28 @@ TEST_F(Transfer, ThatIsThereAlreadyIsNotFetchedAgain) {
   EXPECT_EQ(source_.chunks_sent(), 0u);
 }
 
+// 1. A part of the snapshot up to 9 has come when the member gets the entries of it, and writes that snapshot itself.
+// 2. It falls behind again, and is offered one up to 12. If it asked for the rest of the first, and the leader still had
+//    that, it would be given what it has already, again with every offer.
+TEST_F(Transfer, P64_OfWhatTheMemberHasWrittenItselfMeanwhileIsNotGoneOnWith) {
+  source_.cut_after = 3;
+  world_.fetch_from(source_);
+  while (world_.fetcher->progress().bytes == 0 && world_.world.run_one()) {
+  }
+  world_.stop_fetching();
+  world_.run(Duration::seconds(1));
+  ASSERT_TRUE(world_.find()->partial.has_value());
+  world_.write(*source_.snapshot);
+  source_.cut_after = 0;
+  source_.snapshot = usual_snapshot(12, 2);
+  source_.asked.clear();
+  world_.fetch_from(source_);
+  world_.wait();
+  ASSERT_EQ(source_.asked.size(), 1u);
+  EXPECT_FALSE(source_.asked[0].partial.has_value());
+  world_.expect_fetched(*source_.snapshot);
+}
+
 TEST_F(Transfer, OverABadNetworkEnds) {
   for (std::uint64_t seed = 1; seed < 20; ++seed) {
     TransferWorld world(seed);

@@ -216,6 +216,22 @@ void TransferWorld::expect_fetched(const SharedSnapshot& snapshot) {
   EXPECT_TRUE(whole.has_value()) << whole.error().text;
 }
 
+void TransferWorld::write(const SharedSnapshot& snapshot) {
+  const storage::SnapshotManifest& manifest = snapshot.parsed;
+  const auto written = storage::write_snapshot(
+      running_->files, directory, manifest.group, manifest.backend, manifest.meta,
+      [&](node::SnapshotWriter& writer) -> Result<> {
+        for (std::size_t i = 0; i < manifest.files.size(); ++i) {
+          if (Result<> begun = writer.begin(manifest.files[i].name); !begun) return begun;
+          const auto content = snapshot.files[i]->read(0, manifest.files[i].size);
+          if (Result<> put = writer.append(*content); !put) return put;
+        }
+        return {};
+      });
+  ASSERT_TRUE(written.has_value()) << written.error().text;
+  EXPECT_TRUE(*written == manifest);
+}
+
 Result<storage::FoundSnapshots> TransferWorld::find() { return storage::find_snapshots(running_->files, directory); }
 
 bool TransferWorld::was_said(const std::string& part) const {

@@ -94,6 +94,8 @@ class TransferWorld {
   std::optional<Result<storage::SnapshotManifest>> wait(Duration limit = Duration::seconds(60));
   // It ended well, and the directory holds that snapshot, whole, and nothing begun.
   void expect_fetched(const SharedSnapshot& snapshot);
+  // The receiver writes that snapshot itself.
+  void write(const SharedSnapshot& snapshot);
   void run(Duration length) { world.run_until(world.now() + length); }
   [[nodiscard]] bool was_said(const std::string& part) const;
   [[nodiscard]] Result<storage::FoundSnapshots> find();

@@ -228,8 +228,11 @@ void SnapshotFetcher::find() {
       [](Disk& disk) { return storage::find_snapshots(disk.files, disk.directory); },
       [this](Result<storage::FoundSnapshots> found) {
         if (!found) return end(fail(found));
-        if (found->partial) begun_ = found->partial->meta.last;
         complete_ = std::move(found->complete);
+        // One that this member has written itself meanwhile, or a newer one: there is nothing to go on with. Whoever
+        // was asked for it would give that again and again, and never what this member lacks.
+        const raft::Index newest = complete_.empty() ? raft::Index{} : complete_.back().meta.last.index;
+        if (found->partial && newest < found->partial->meta.last.index) begun_ = found->partial->meta.last;
         disk_state_ = DiskState::waiting;
         connect();
       });
