@@ -354,8 +354,8 @@ TEST_F(Transfer, ThatIsThereAlreadyIsNotFetchedAgain) {
 }
 
 // 1. A part of the snapshot up to 9 has come when the member gets the entries of it, and writes that snapshot itself.
-// 2. It falls behind again, and is offered one up to 12. If it asked for the rest of the first, and the leader still had
-//    that, it would be given what it has already, again with every offer.
+// 2. It falls behind again, and is offered one up to 12. If it asked for the rest of the first, and the leader still
+//    had that, it would be given what it has already, again with every offer.
 TEST_F(Transfer, P64_OfWhatTheMemberHasWrittenItselfMeanwhileIsNotGoneOnWith) {
   source_.cut_after = 3;
   world_.fetch_from(source_);
