@@ -221,6 +221,8 @@ void draw_sessions(Dice dice, Scenario& s) {
   watcher.session_timeout = dice.ms(200, 3'000);
   watcher.cancel_ppm = dice.up_to(5 * percent);
   watcher.crash_ppm = dice.even() ? dice.up_to(20 * permille) : 0;
+  // Who lives writes, to the end. A log that waits for its next segment as long as an election takes is not well.
+  s.host.worker_delay = std::min(s.host.worker_delay, s.host.host.election_timeout / 20);
 }
 
 std::string shown(Duration d) {

@@ -69,6 +69,32 @@ TEST_F(NodeSnapshot, P62_TheLogIsCutOnlyBehindOneThatWasWritten) {
   EXPECT_EQ(snapshots.stored[at(2, 5)]["all"], machine.all);
 }
 
+// The cut is written at once, not with whatever happens next.
+TEST_F(NodeSnapshot, ALogThatIsInTheWayIsCutAtOnceIfASnapshotCoversItAndElseBehindOne) {
+  make();
+  lead();
+  acknowledge(3);
+  commit("ab");
+  save_snapshot("me");
+  loop.run();
+  ASSERT_EQ(base(), raft::Index{}) << "the tail is kept";
+  log.is_prompt = false;
+  node->free_log({3});
+  loop.run();
+  EXPECT_EQ(base(), raft::Index{3});
+  ASSERT_EQ(log.held.size(), 1U) << "the cut is in the log";
+  EXPECT_EQ(log.held[0].write.base->last.index, raft::Index{3});
+  log.is_prompt = true;
+  log.complete();
+  loop.run();
+  commit("c");
+  const std::size_t stored = snapshots.stored.size();
+  node->free_log(node->core().applied());
+  loop.run();
+  EXPECT_EQ(snapshots.stored.size(), stored + 1);
+  EXPECT_EQ(base(), node->core().applied());
+}
+
 TEST_F(NodeSnapshot, IsDueByTheBytesOfTheLogSinceTheLastOne) {
   const std::size_t size = raft::record_header_size + 2;  // of each command
   options.snapshots = {.entries = 0, .bytes = 4 * size};

@@ -284,7 +284,8 @@ void Node::save_snapshot(Driver::Saved done) {
 void Node::free_log(raft::Index index) {
   if (stopped_) return;
   give(seams_.loop.now(), raft::FreeLog{index});
-  if (!stopped_ && core_.snapshot().last.index < index) driver_.save_now([](const Result<raft::SnapshotMeta>&) {});
+  want_turn();
+  if (core_.snapshot().last.index < index) driver_.save_now([](const Result<raft::SnapshotMeta>&) {});
 }
 
 void Node::look_at_sessions(std::move_only_function<void(ClusterTime now, Sessions)> then) {
