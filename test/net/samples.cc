@@ -41,6 +41,12 @@ Membership joint_with_learner() {
   return membership;
 }
 
+Membership after_two_were_removed() {
+  Membership membership = three();
+  membership.removed = {NodeId{9}, NodeId{4}};
+  return membership;
+}
+
 Bytes bytes_of(const Membership& membership) {
   Bytes out;
   raft::encode(membership, out);
@@ -273,7 +279,10 @@ std::vector<Format> formats() {
       {"request", again_by([](BytesView bytes) { return decode_request(bytes); }), requests()},
       {"reply", again_by([](BytesView bytes) { return decode_reply(bytes); }), replies()},
       {"watch_event", again_by([](BytesView bytes) { return decode_watch_event(bytes); }), watch_events()},
-      {"membership", membership_again, {{"three", bytes_of(three())}, {"joint", bytes_of(joint_with_learner())}}},
+      {"membership", membership_again,
+       {{"three", bytes_of(three())},
+        {"joint", bytes_of(joint_with_learner())},
+        {"removed", bytes_of(after_two_were_removed())}}},
       {"record", record_again,
        {{"command", Bytes(command(6, "set x").bytes())}, {"empty", Bytes(command(6, "").bytes())}}},
       {"frame", frames_again,
