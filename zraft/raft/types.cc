@@ -25,6 +25,9 @@ Result<> check_ids(const std::vector<NodeId>& ids, const Membership& membership,
   return {};
 }
 
+// In the number of those that leave: who was removed follows.
+constexpr std::uint32_t removed_follow = std::uint32_t{1} << 31;
+
 void encode_ids(const std::vector<NodeId>& ids, Encoder& to) {
   to.u32(static_cast<std::uint32_t>(ids.size()));
   for (const NodeId id : ids) to.u64(id.value);
@@ -144,7 +147,9 @@ void encode(const Membership& membership, Bytes& out) {
   encode_ids(membership.voters, to);
   encode_ids(membership.outgoing, to);
   encode_ids(membership.promoting, to);
-  encode_ids(membership.leaving, to);
+  const std::uint32_t flag = membership.removed.empty() ? 0 : removed_follow;
+  to.u32(static_cast<std::uint32_t>(membership.leaving.size()) | flag);
+  for (const NodeId id : membership.leaving) to.u64(id.value);
   if (!membership.removed.empty()) encode_ids(membership.removed, to);
 }
 
@@ -160,8 +165,11 @@ Result<Membership> decode_membership(BytesView bytes) {
   membership.voters = decode_ids(from);
   membership.outgoing = decode_ids(from);
   membership.promoting = decode_ids(from);
-  membership.leaving = decode_ids(from);
-  const bool has_removed = from.left() > 0;
+  const std::uint32_t leaving = from.u32();
+  const bool has_removed = (leaving & removed_follow) != 0;
+  for (std::uint32_t i = 0; i < (leaving & ~removed_follow) && !from.failed(); ++i) {
+    membership.leaving.push_back({from.u64()});
+  }
   if (has_removed) membership.removed = decode_ids(from);
   if (!from.ok() || has_removed == membership.removed.empty()) {
     return fail(Code::corrupt, "membership: the bytes are not of its format");
