@@ -12,6 +12,7 @@ namespace zraft::server {
 namespace {
 
 constexpr std::int64_t milliseconds_max = 3'600'000;
+constexpr std::int64_t hours_max = 87'600;
 constexpr std::int64_t entries_max = 1'000'000'000'000;
 
 struct Words {
@@ -125,6 +126,21 @@ Setting bytes(const Words& words, Place at) {
   return made;
 }
 
+// 0 means something as well.
+template <class Place>
+Setting hours(const Words& words, Place at) {
+  constexpr std::int64_t seconds = 3'600;
+  Setting made = setting(words, Setting::Kind::number);
+  made.set = [at](Settings& settings, std::string_view value) -> Result<> {
+    const auto number = parse_number(value, 0, hours_max);
+    if (!number) return fail(number);
+    at(settings) = Duration::seconds(*number * seconds);
+    return {};
+  };
+  made.show = [at](Settings settings) { return std::to_string(at(settings).to_milliseconds() / (1'000 * seconds)); };
+  return made;
+}
+
 // A number of which 0 means something as well.
 template <class Place>
 Setting whole(const Words& words, std::int64_t most, Place at) {
@@ -224,6 +240,10 @@ std::vector<Setting> snapshots() {
             [](Settings& s) -> auto& { return s.host.host.log_bytes_retained; }),
       whole({"snapshot_backup", "N", "How many older snapshots are kept besides the newest.", "0 to 1000."}, 1000,
             [](Settings& s) -> auto& { return s.host.host.snapshot_backups; }),
+      hours({"snapshot_backup_age", "HOURS", "By how much they may be older than the newest. 0: by any time.",
+             "In the group's own time, which stands still while it has no leader. An older one is removed when\n"
+             "the next is written. At most 87600."},
+            [](Settings& s) -> auto& { return s.host.host.snapshot_backup_age; }),
       bytes({"snapshot_rate", "BYTES", "How fast snapshots leave this node, in bytes a second, all together.",
              "0: as fast as it goes. They go over connections of their own, but over the same network."},
             [](Settings& s) -> auto& { return s.host.host.snapshot_rate; }),

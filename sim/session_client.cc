@@ -153,7 +153,8 @@ void SessionClient::act() {
   } else if (is_in(options_.pause_ppm)) {
     if (!is_calm_) world_.pause(host_, draw_exponential(random_, session_timeout_));
   } else if (is_in(options_.idle_ppm)) {
-    if (!is_calm_) idle = draw_exponential(random_, session_timeout_);
+    // In the end it is waited for until it asks for something.
+    if (!is_calm_) idle = std::min(draw_exponential(random_, session_timeout_), session_timeout_ * 3);
   } else if (under_way_.size() < options_.writes_max) {
     is_in(options_.read_ppm) ? read() : write();
   }

@@ -41,6 +41,19 @@ TEST_F(SnapshotFiles, BackupsAreKeptAndOlderOnesRemoved) {
   EXPECT_EQ(world_.peer(1)->snapshots().complete().size(), 3U);
 }
 
+TEST_F(SnapshotFiles, BackupsAreNoOlderThanTheyMayBe) {
+  world_.each([](HostWorld& host) { host.options.snapshot_backup_age = Duration::seconds(10); });
+  begin(9, 70);
+  EXPECT_EQ(world_.complete(1), (std::vector<std::string>{"snap-3-2", "snap-23-2", "snap-43-2", "snap-63-2"}));
+  world_.run(Duration::seconds(20));
+  world_.write(20);
+  world_.run(Duration::seconds(1));
+  EXPECT_EQ(world_.complete(1), std::vector<std::string>{"snap-83-2"});
+  world_.write(20);
+  world_.run(Duration::seconds(1));
+  EXPECT_EQ(world_.complete(1), (std::vector<std::string>{"snap-83-2", "snap-103-2"}));
+}
+
 // RELIABILITY 2.3, row 7: the log reaches back to the older one.
 TEST_F(SnapshotFiles, P69_ADamagedNewestOneIsPassedOverIfTheLogReachesBackToTheOlderOne) {
   world_.each([](HostWorld& host) { host.options.log_bytes_retained = std::size_t{1} << 20; });

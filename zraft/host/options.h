@@ -73,6 +73,7 @@ struct Options {
   std::size_t log_bytes_retained = std::size_t{8} << 20;  // behind a snapshot, for members that are a little behind
   node::SnapshotRules snapshots;       // when a member writes one
   std::size_t snapshot_backups = 0;    // older ones that are kept besides the newest
+  Duration snapshot_backup_age{};      // by how much they may be older than it, in cluster time; 0: by any time
   std::uint64_t snapshot_rate = 0;     // of all snapshots that are sent, in bytes per second; 0: as fast as it goes
   // Snapshots are read and compared in the background, twice a day, with so many bytes per second; 0: never.
   std::uint64_t scrub_rate = std::uint64_t{16} << 20;

@@ -179,15 +179,19 @@ std::shared_ptr<void> PeerSnapshots::pin(raft::Position position, Duration keep)
   return {static_cast<void*>(this), [loop, unpin_later](void*) { loop->post(unpin_later); }};
 }
 
+// Neither more than that, nor older ones. What is being sent stays, and goes when it is not any more.
 void PeerSnapshots::prune() {
-  while (complete_.size() > settings_.backups + 1) {
-    const std::size_t older = complete_.size() - settings_.backups - 1;
-    const auto end = complete_.begin() + static_cast<std::ptrdiff_t>(older);
-    const auto gone =
-        std::find_if(complete_.begin(), end, [&](const auto& one) { return !pins_.contains(one.meta.last); });
-    if (gone == end) return;
-    const raft::Position position = gone->meta.last;
-    complete_.erase(gone);
+  for (std::size_t i = 0; i + 1 < complete_.size();) {
+    const raft::SnapshotMeta& meta = complete_[i].meta;
+    const std::size_t newer = complete_.size() - 1 - i;
+    const Duration age{complete_.back().meta.time.ns - meta.time.ns};
+    const bool is_too_old = settings_.backup_age > Duration{} && settings_.backup_age < age;
+    if (pins_.contains(meta.last) || (newer <= settings_.backups && !is_too_old)) {
+      ++i;
+      continue;
+    }
+    const raft::Position position = meta.last;
+    complete_.erase(complete_.begin() + static_cast<std::ptrdiff_t>(i));
     remove(position);
   }
 }

@@ -45,6 +45,7 @@ class PeerSnapshots final : public node::Snapshots {
   struct Settings {
     const net::Hello* hello = nullptr;  // of this host
     std::size_t backups = 0;    // older ones that are kept besides the newest
+    Duration backup_age{};      // by how much they may be older than it, in cluster time; 0: by any time
     Duration patience = Duration::seconds(1);  // with a member that sends, and says nothing
     // How long one that was being sent is kept when the link is gone: whoever fetched it comes back for the rest.
     Duration keep_sent = Duration::seconds(10);
