@@ -94,7 +94,9 @@ TEST(Pitfall, P45_WhoBelievesInOtherMembersIsRefused) {
   bench.give(Reconfigure{{1}, {1}, with_learner(false)});
   acknowledge(bench, {2});
   bench.give(Reconfigure{{2}, {1}, voters_up_to(2)});
-  EXPECT_EQ(bench.answered<Refused>().at(0).code, Code::peers_changed);
+  EXPECT_EQ(bench.answered<Refused>().at(0).code, Code::newer_exists);
+  bench.give(Reconfigure{{3}, {9}, voters_up_to(2)});
+  EXPECT_EQ(bench.answered<Refused>().at(0).code, Code::peers_changed) << "of which this leader has never heard";
   EXPECT_EQ(bench->membership(), with_learner(false));
 }
 

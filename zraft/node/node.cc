@@ -33,6 +33,8 @@ Reply refusal_of(const raft::Refused& refused, const raft::Config& config) {
                      "again in a moment");
     case Code::process_prev_change:
       return refusal(Code::process_prev_change, "another change of members is under way: try again when it is done");
+    case Code::newer_exists:
+      return refusal(Code::newer_exists, "there are newer members than those you know: look at them and decide again");
     case Code::peers_changed:
       return refusal(Code::peers_changed, "the members are others than you believe: look at them and decide again");
     case Code::leader_changed:

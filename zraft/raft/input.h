@@ -39,7 +39,8 @@ struct ReadBarrier {
 //   not_leader            ask the leader
 //   not_stable            this leader has not committed anything yet, or hands over: try again
 //   process_prev_change   a change is under way
-//   peers_changed         the membership in force does not stand at `expected`: look at it and decide again
+//   newer_exists          the membership in force stands behind `expected`: look at it and decide again
+//   peers_changed         there is none at `expected`, or no more: the same
 //   bad_request           `wanted` breaks a law of memberships, or is joint
 //   leader_changed        leadership was lost meanwhile: it may or may not come about
 struct Reconfigure {

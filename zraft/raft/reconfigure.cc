@@ -30,6 +30,7 @@ std::vector<Member> Core::reachable() const {
 std::optional<Code> Core::reason_to_refuse(const Leader& role, const Reconfigure& input) const {
   if (role.handover || commit_ < role.term_start) return Code::not_stable;
   if (membership().is_joint() || commit_ < log_.membership_index()) return Code::process_prev_change;
+  if (input.expected < log_.membership_index()) return Code::newer_exists;
   if (input.expected != log_.membership_index()) return Code::peers_changed;
   if (input.wanted.is_joint() || !input.wanted.valid() || names_removed(input.wanted)) return Code::bad_request;
   if (!would_be_heard(role, input.wanted)) return Code::not_stable;
