@@ -98,10 +98,7 @@ def main():
              f"| memory for each group and node | {grown / 3 / arguments.groups / 1024:.1f} KiB | under 8 KiB |\n"
              f"| one busy group among them, 64 clients | {statistics.median(among):.0f} put/s, {ratio:.2f} of alone "
              "| at least 0.90 |\n")
-    print(table)
-    if arguments.append:
-        with open(bench.ROOT / "bench/results.md", "a") as out:
-            out.write("\n" + table)
+    bench.report(table, arguments.append)
 
 
 if __name__ == "__main__":

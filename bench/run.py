@@ -126,6 +126,13 @@ def build_etcd_load():
     subprocess.run(["go", "build", "-o", str(LOAD), "."], cwd=ROOT / "bench/etcd_load", env=environment, check=True)
 
 
+def report(text, append):
+    print(text)
+    if append:
+        with open(ROOT / "bench/results.md", "a") as results:
+            results.write("\n" + text)
+
+
 def measure(arguments, data):
     runs = {}
     for number in range(arguments.rounds):
@@ -178,10 +185,7 @@ def main():
     text = (f"## {datetime.date.today()}, `{' '.join(map(str, words))}`\n\n{os.cpu_count()} cores, Linux "
             f"{platform.release().split('-')[0]}, {version}; {VALUE_BYTES}-byte values, {KEYS} keys, {CONNECTIONS} "
             f"connections; medians of {arguments.rounds}.\n\n{table(arguments, runs)}\n")
-    print(text)
-    if arguments.append:
-        with open(ROOT / "bench/results.md", "a") as results:
-            results.write("\n" + text)
+    report(text, arguments.append)
 
 
 if __name__ == "__main__":

@@ -72,10 +72,7 @@ def main():
              f"| a write until the one who watches is told | p50 {one['p50_ms']:.2f} ms |\n"
              f"| a write until the last of {arguments.watchers} is told | p50 {many['p50_ms']:.1f} ms, "
              f"p99 {many['p99_ms']:.1f} ms |\n")
-    print(table)
-    if arguments.append:
-        with open(bench.ROOT / "bench/results.md", "a") as out:
-            out.write("\n" + table)
+    bench.report(table, arguments.append)
 
 
 if __name__ == "__main__":

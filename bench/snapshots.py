@@ -217,10 +217,7 @@ def main():
     text = (f"## {datetime.date.today()}, `bench/snapshots.py --keys {arguments.keys}`\n\n{os.cpu_count()} cores, "
             f"Linux {platform.release().split('-')[0]}; {bench.VALUE_BYTES}-byte values, {CLIENTS} clients.\n\n"
             f"{table(rows)}\n")
-    print(text)
-    if arguments.append:
-        with open(bench.ROOT / "bench/results.md", "a") as results:
-            results.write("\n" + text)
+    bench.report(text, arguments.append)
 
 
 if __name__ == "__main__":

@@ -25,9 +25,6 @@ constexpr std::size_t undone_max = 1'000;
 PeerKey key_of(const auto& body) { return {body.group_id, body.self}; }
 PeerKey key_of_entry(const CatalogueEntry& entry) { return {entry.group_id, entry.self}; }
 
-net::Reply reply_of(Error error) { return {.id = 0, .error = std::move(error), .leader = {}, .body = {}}; }
-net::Reply reply_of(const Result<>& result) { return reply_of(result ? Error{} : result.error()); }
-
 raft::Recovered first_state(const net::StartPeer& wanted) {
   if (wanted.membership.find(wanted.self) == nullptr) {
     // It is to join: whoever takes it in sends it everything. What it knows is whom to answer.

@@ -3,6 +3,8 @@
 // See log_relief.h.
 #include "zraft/host/log_relief.h"
 
+#include <cstddef>
+
 namespace zraft::host {
 namespace {
 

@@ -5,7 +5,6 @@
 // those entries a few at a time: each of them writes a snapshot for it, and there may be thousands.
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <utility>
 
@@ -28,7 +27,6 @@ class LogRelief {
 
   // These keep the log from being cut; in place of those that wait still.
   void set(Queue<std::pair<Peer, raft::Index>> wanted);
-  [[nodiscard]] std::size_t waiting() const { return wanted_.size(); }
 
  private:
   void free_some();

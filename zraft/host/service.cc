@@ -15,7 +15,6 @@ namespace {
 constexpr std::uint32_t timeout_ms_max = 3'600'000;  // nobody waits longer than an hour
 constexpr std::size_t names_told_max = 16;
 
-net::Reply refusal(Error error) { return {.id = 0, .error = std::move(error), .leader = {}, .body = {}}; }
 
 // What a node said, in the words of the wire. The group may be gone by the time of the answer, its leader's name with
 // it.
@@ -115,39 +114,39 @@ node::Done Shard::reply_later(const Group& group, Answer answer) {
 
 void Shard::on(net::Propose&& body, Instant deadline, Answer answer) {
   Group* group = find(body.group);
-  if (group == nullptr) return answer(refusal(not_here(body.group)));
+  if (group == nullptr) return answer(reply_of(not_here(body.group)));
   group->node().propose(std::move(body.data), deadline, reply_later(*group, std::move(answer)));
 }
 
 void Shard::on(net::Query&& body, Instant deadline, Answer answer) {
   Group* group = find(body.group);
-  if (group == nullptr) return answer(refusal(not_here(body.group)));
+  if (group == nullptr) return answer(reply_of(not_here(body.group)));
   group->node().query(std::move(body.data), mode_of(body.consistency), deadline,
                       reply_later(*group, std::move(answer)), Duration::milliseconds(body.staleness_max_ms));
 }
 
 void Shard::on(net::ChangeMembers&& body, Instant deadline, Answer answer) {
   Group* group = find(body.group);
-  if (group == nullptr) return answer(refusal(not_here(body.group)));
-  if (Result<> good = body.wanted.valid(); !good) return answer(refusal(good.error()));
+  if (group == nullptr) return answer(reply_of(not_here(body.group)));
+  if (Result<> good = body.wanted.valid(); !good) return answer(reply_of(good.error()));
   for (const raft::Member& member : body.wanted.members) {
-    if (const auto parsed = net::parse_peer(member.peer); !parsed) return answer(refusal(parsed.error()));
+    if (const auto parsed = net::parse_peer(member.peer); !parsed) return answer(reply_of(parsed.error()));
   }
   group->node().reconfigure(body.expected, std::move(body.wanted), deadline, reply_later(*group, std::move(answer)));
 }
 
 void Shard::on(net::TransferLeadership&& body, Instant deadline, Answer answer) {
   Group* group = find(body.group);
-  if (group == nullptr) return answer(refusal(not_here(body.group)));
+  if (group == nullptr) return answer(reply_of(not_here(body.group)));
   const auto target = body.target.value == 0 ? std::nullopt : std::optional(body.target);
   group->node().transfer(target, deadline, reply_later(*group, std::move(answer)));
 }
 
 void Shard::on(net::SaveSnapshot&& body, Instant, Answer answer) {
   Group* group = find(body.group);
-  if (group == nullptr) return answer(refusal(not_here(body.group)));
+  if (group == nullptr) return answer(reply_of(not_here(body.group)));
   group->node().save_snapshot([answer = std::move(answer)](Result<raft::SnapshotMeta> saved) mutable {
-    answer(refusal(saved ? Error{} : saved.error()));
+    answer(reply_of(saved ? Error{} : saved.error()));
   });
 }
 
@@ -158,7 +157,7 @@ void Shard::on(net::GetStatus&& body, Instant, Answer answer) {
     const auto running = peers_.find({entry.group_id, entry.self});
     status.peers.push_back(running != peers_.end() ? running->second->status(seams_.loop.now()) : status_of(entry));
   }
-  if (status.peers.empty() && !body.group.empty()) return answer(refusal(not_here(body.group)));
+  if (status.peers.empty() && !body.group.empty()) return answer(reply_of(not_here(body.group)));
   answer({.id = 0, .error = {}, .leader = {}, .body = std::move(status)});
 }
 

@@ -10,8 +10,6 @@
 namespace zraft::host {
 namespace {
 
-net::Reply refusal(Error error) { return {.id = 0, .error = std::move(error), .leader = {}, .body = {}}; }
-
 // What the node gives with an `ok` is for nobody.
 Shard::Answer without_data(Shard::Answer answer) {
   return [answer = std::move(answer)](net::Reply reply) mutable {
@@ -24,14 +22,14 @@ Shard::Answer without_data(Shard::Answer answer) {
 
 void Shard::on(net::OpenSession&& body, Instant deadline, Answer answer) {
   Group* group = find(body.group);
-  if (group == nullptr) return answer(refusal(not_here(body.group)));
+  if (group == nullptr) return answer(reply_of(not_here(body.group)));
   const session::Open open{.nonce = {body.nonce[0], body.nonce[1]}, .timeout_ms = body.session_timeout_ms};
   Answer opened = [answer = std::move(answer)](net::Reply reply) mutable {
     if (const auto* data = std::get_if<net::Data>(&reply.body)) {
       if (const auto id = session::opened(data->data)) {
         reply.body = net::SessionOpened{*id};
       } else {
-        reply = refusal(id.error());
+        reply = reply_of(id.error());
       }
     }
     answer(std::move(reply));
@@ -42,7 +40,7 @@ void Shard::on(net::OpenSession&& body, Instant deadline, Answer answer) {
 
 void Shard::on(net::SessionWrite&& body, Instant deadline, Answer answer) {
   Group* group = find(body.group);
-  if (group == nullptr) return answer(refusal(not_here(body.group)));
+  if (group == nullptr) return answer(reply_of(not_here(body.group)));
   const session::Write write{.session = body.session,
                              .sequence = body.sequence,
                              .acknowledged = body.acknowledged,
@@ -54,21 +52,21 @@ void Shard::on(net::SessionWrite&& body, Instant deadline, Answer answer) {
 
 void Shard::on(net::KeepAlive&& body, Instant deadline, Answer answer) {
   Group* group = find(body.group);
-  if (group == nullptr) return answer(refusal(not_here(body.group)));
+  if (group == nullptr) return answer(reply_of(not_here(body.group)));
   group->keeper().keep_alive({body.session, body.acknowledged}, deadline,
                              reply_later(*group, without_data(std::move(answer))));
 }
 
 void Shard::on(net::CloseSession&& body, Instant deadline, Answer answer) {
   Group* group = find(body.group);
-  if (group == nullptr) return answer(refusal(not_here(body.group)));
+  if (group == nullptr) return answer(reply_of(not_here(body.group)));
   group->node().propose(raft::EntryType::session, encode(session::Entry(session::Close{body.session})), deadline,
                         reply_later(*group, without_data(std::move(answer))));
 }
 
 void Shard::watch(net::Watch&& body, session::WatchId id, Instant deadline, Answer answer) {
   Group* group = find(body.group);
-  if (group == nullptr) return answer(refusal(not_here(body.group)));
+  if (group == nullptr) return answer(reply_of(not_here(body.group)));
   const node::ReadMode mode =
       body.consistency == net::Consistency::lease ? node::ReadMode::lease : node::ReadMode::linearizable;
   const PeerKey key{group->entry().group_id, group->entry().self};
@@ -76,7 +74,7 @@ void Shard::watch(net::Watch&& body, session::WatchId id, Instant deadline, Answ
                [this, key, life = lifetime_.watch(), answer = std::move(answer)](node::Reply from) mutable {
                  if (life.is_over()) return;
                  const auto found = peers_.find(key);
-                 net::Reply reply{.id = 0, .error = std::move(from.error), .leader = {}, .body = {}};
+                 net::Reply reply = reply_of(std::move(from.error));
                  if (reply.error.code == Code::ok) {
                    reply.body = net::Watching{.data = std::move(from.data),
                                               .index = from.index,
@@ -90,7 +88,7 @@ void Shard::watch(net::Watch&& body, session::WatchId id, Instant deadline, Answ
 
 // Host::Inbound does it.
 void Shard::on(net::CancelWatch&&, Instant, Answer answer) {
-  answer(refusal({Code::bad_request, "a watch is ended over the link on which it was set"}));
+  answer(reply_of({Code::bad_request, "a watch is ended over the link on which it was set"}));
 }
 
 void Shard::unwatch(const std::string& group, session::WatchId watch) {

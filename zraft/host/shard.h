@@ -40,6 +40,12 @@ class PeerMesh;
 
 namespace zraft::host {
 
+// An answer without a body. ok: it is done.
+[[nodiscard]] inline net::Reply reply_of(Error error) {
+  return {.id = 0, .error = std::move(error), .leader = {}, .body = {}};
+}
+[[nodiscard]] inline net::Reply reply_of(const Result<>& result) { return reply_of(result ? Error{} : result.error()); }
+
 class Shard {
  public:
   struct Seams {
