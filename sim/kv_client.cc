@@ -90,11 +90,16 @@ void KvClient::begin() {
   current_ = Current{.id = history_.call(op, world_.now()), .is_read = op.kind == Kind::get, .data = encoded(op)};
   const Instant deadline = loop_.now() + options_.timeout;
   auto done = [this, id = current_->id](const client::Outcome& outcome) { on_outcome(id, outcome); };
+  client::RequestNumber request;
   if (current_->is_read) {
     const net::Consistency consistency = options_.reads[draw_index(random_, options_.reads.size())];
-    session_.query(current_->data, consistency, deadline, std::move(done));
+    request = session_.query(current_->data, consistency, deadline, std::move(done));
   } else {
-    session_.propose(current_->data, deadline, std::move(done));
+    request = session_.propose(current_->data, deadline, std::move(done));
+  }
+  if (options_.cancel_ppm != 0 && random_.chance(options_.cancel_ppm)) {
+    const Instant when = loop_.now() + draw_exponential(random_, options_.timeout / 8);
+    loop_.wake_at(when, [this, request] { session_.cancel(request); });
   }
   if (random_.chance(options_.abandon_ppm)) end({});
 }
@@ -111,6 +116,7 @@ void KvClient::on_outcome(std::uint64_t id, const client::Outcome& outcome) {
     case Code::busy:
     case Code::loading:
     case Code::stopped:
+    case Code::cancelled:
     case Code::not_found:
     case Code::not_leader: return end({.outcome = Outcome::failed});
     default:

@@ -33,6 +33,7 @@ struct KvClientOptions {
   std::uint64_t remove_ppm = 50'000;
   std::uint64_t compare_ppm = 150'000;
   std::uint64_t abandon_ppm = 5'000;  // of the operations: given up at once, the answer not waited for
+  std::uint64_t cancel_ppm = 0;       // of the operations: cancelled after a while, if they are not answered by then
 };
 
 struct KvClientCounts {

@@ -140,6 +140,7 @@ void draw_clients(Dice dice, Scenario& s) {
   client.remove_ppm = dice.up_to(10 * percent);
   client.compare_ppm = dice.up_to(25 * percent);
   client.abandon_ppm = dice.even() ? dice.up_to(2 * percent) : 0;
+  client.cancel_ppm = dice.one_in(3) ? dice.up_to(20 * percent) : 0;
   s.has_readers = dice.even();
   if (dice.even()) client.reads.push_back(net::Consistency::follower);
   if (s.host.host.lease_reads) client.reads.push_back(net::Consistency::lease);
@@ -212,6 +213,7 @@ void draw_sessions(Dice dice, Scenario& s) {
   client.pause_ppm = dice.even() ? dice.up_to(10 * permille) : 0;
   client.idle_ppm = dice.even() ? dice.up_to(30 * permille) : 0;
   client.ephemeral_ppm = dice.up_to(60 * percent);
+  client.cancel_ppm = s.client.cancel_ppm;
   s.sessions.watchers = dice.up_to(3);
   WatchClientOptions& watcher = s.sessions.watcher;
   watcher.timeout = s.client.timeout;

@@ -49,10 +49,13 @@ SessionClient::SessionClient(World& world, Fabric& fabric, History& history, con
       options_(std::move(options)),
       random_(world.fork()) {}
 
-SessionClient::~SessionClient() {
+SessionClient::~SessionClient() { leave(); }
+
+void SessionClient::leave() {
   if (life_ == nullptr) return;
   world_.kill(life_->process);
   fabric_.on_end(life_->process, Ending::killed);
+  life_.reset();
 }
 
 void SessionClient::expect(bool is_met, const std::string& what) {
@@ -194,8 +197,12 @@ void SessionClient::write() {
   const Instant deadline = life_->loop.now() + options_.timeout;
   UnderWay& here = under_way_[id];
   here.is_write = true;
-  here.sequence = life_->session->write(encoded(op), is_ephemeral, deadline,
-                                        [this, id](const client::Outcome& outcome) { on_written(id, outcome); });
+  client::Session* const session = life_->session.get();
+  here.sequence = session->write(encoded(op), is_ephemeral, deadline,
+                                 [this, id](const client::Outcome& outcome) { on_written(id, outcome); });
+  draw_cancel([this, session, sequence = here.sequence, id] {
+    if (under_way_.contains(id)) session->cancel_write(sequence);
+  });
 }
 
 void SessionClient::read() {
@@ -205,8 +212,19 @@ void SessionClient::read() {
   const std::uint64_t id = history_.call(op, world_.now());
   under_way_[id] = {};
   const Instant deadline = life_->loop.now() + options_.timeout;
-  life_->session->query(machines::encode(machines::KvQuery(machines::Get{op.key})), net::Consistency::linearizable,
-                        deadline, [this, id](const client::Outcome& outcome) { on_read(id, outcome); });
+  const Bytes query = machines::encode(machines::KvQuery(machines::Get{op.key}));
+  const auto number = life_->session->query(query, net::Consistency::linearizable, deadline,
+                                            [this, id](const client::Outcome& outcome) { on_read(id, outcome); });
+  draw_cancel([this, number] { life_->light.cancel(number); });
+}
+
+void SessionClient::draw_cancel(std::move_only_function<void()> cancel) {
+  if (options_.cancel_ppm == 0 || !random_.chance(options_.cancel_ppm)) return;
+  const Instant when = life_->loop.now() + draw_exponential(random_, options_.timeout / 8);
+  life_->loop.wake_at(when, [this, cancel = std::move(cancel)]() mutable {
+    ++counts_["session requests cancelled or answered by then"];
+    cancel();
+  });
 }
 
 // --- what it is told ---
@@ -250,6 +268,7 @@ void SessionClient::on_written(std::uint64_t id, const client::Outcome& outcome)
     case Code::busy:
     case Code::loading:
     case Code::stopped:
+    case Code::cancelled:
     case Code::not_found:
     case Code::not_leader:
       if (sequence != 0 && life_->session->id() != node::SessionId{}) refused_.emplace(life_->session->id(), sequence);

@@ -43,6 +43,7 @@ struct SessionClientOptions {
   std::uint64_t pause_ppm = 5'000;
   std::uint64_t idle_ppm = 20'000;       // it does nothing for a while
   std::uint64_t ephemeral_ppm = 300'000;  // of the writes
+  std::uint64_t cancel_ppm = 0;           // of the writes and reads, after a while
   std::uint64_t resume_ppm = 500'000;    // of the crashes
 };
 
@@ -60,6 +61,8 @@ class SessionClient {
   void calm() { is_calm_ = true; }
   // No new operations; those under way still end.
   void stop() { is_stopping_ = true; }
+  // For ever, and without a word. Requires: it is calm, and nothing is under way.
+  void leave();
   // Of writes and reads that were answered in the session.
   [[nodiscard]] std::uint64_t done() const { return done_; }
   [[nodiscard]] std::size_t under_way() const { return under_way_.size(); }
@@ -96,6 +99,7 @@ class SessionClient {
   void close();
   void write();
   void read();
+  void draw_cancel(std::move_only_function<void()> cancel);
   void on_written(std::uint64_t id, const client::Outcome& outcome);
   void on_read(std::uint64_t id, const client::Outcome& outcome);
   [[nodiscard]] Operation draw_write();

@@ -3,6 +3,7 @@
 // What zraft_c.h promises, called from C against a running group: c_client HOSTS DEAD_HOST. Ends with 1 at the first
 // promise that is not held, and says which. What callbacks are told comes through a pipe to the thread that waits.
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,6 +211,54 @@ static void a_watch_cancels_itself(zraft_client* client, zraft_result* result) {
   end_listening(&self);
 }
 
+// As another process would that knows the id and the last sequence.
+static void a_session_goes_on(zraft_client* client, zraft_result* result) {
+  const zraft_bytes key = zraft_text("e/mine");
+  zraft_session* first = zraft_session_open(client, 10000, patience, NULL, NULL, result);
+  expect(first != NULL, "open a session", result);
+  expect(zraft_session_last_sequence(first) == 0, "nothing was written in it", NULL);
+  expect(zraft_session_put(first, key, zraft_text("v"), true, patience, result) == ZRAFT_OK, "put in it", result);
+  const uint64_t id = zraft_session_id(first);
+  const uint64_t last = zraft_session_last_sequence(first);
+  expect(last == 1, "one write", NULL);
+  zraft_session_free(first);
+
+  zraft_session* second = zraft_session_resume(client, id, last, 10000, patience, NULL, NULL, result);
+  expect(second != NULL && zraft_session_id(second) == id, "resume it", result);
+  expect(zraft_get(client, key, ZRAFT_LINEARIZABLE, patience, result) == ZRAFT_OK, "its key is there", result);
+  expect(zraft_result_owner(result) == id, "and its own", result);
+  expect(zraft_session_delete(second, key, patience, result) == ZRAFT_OK, "write in it", result);
+  expect(zraft_session_last_sequence(second) == last + 1, "it counts on", NULL);
+  expect(zraft_session_close(second, patience, result) == ZRAFT_OK, "close", result);
+  zraft_session_free(second);
+  expect(zraft_session_resume(client, id, last + 1, 10000, patience, NULL, NULL, result) == NULL, "over", NULL);
+  expect(zraft_result_code(result) == ZRAFT_SESSION_EXPIRED, "and that is told", result);
+  expect(zraft_session_resume(client, 0, 0, 10000, patience, NULL, NULL, result) == NULL, "none", NULL);
+  expect(zraft_result_code(result) == ZRAFT_BAD_REQUEST, "and that too", result);
+}
+
+static void* cancel(void* result) {
+  zraft_result_cancel(result);
+  return NULL;
+}
+
+static void cancellation(zraft_client* client, const char* dead_host, zraft_result* result) {
+  zraft_client* nobody = zraft_client_connect(dead_host, "kv", result);
+  expect(nobody != NULL, "connect", result);
+  zraft_result* cancelled = zraft_result_new();
+  pthread_t other;
+  expect(pthread_create(&other, NULL, cancel, cancelled) == 0, "there is a thread", NULL);
+  const zraft_bytes key = zraft_text("k");
+  expect(zraft_put(nobody, key, key, 86400000, cancelled) == ZRAFT_CANCELLED, "a write ends", cancelled);
+  expect(zraft_get(nobody, key, ZRAFT_LINEARIZABLE, 86400000, cancelled) == ZRAFT_CANCELLED, "a read", cancelled);
+  expect(zraft_session_open(nobody, 10000, 86400000, NULL, NULL, cancelled) == NULL, "an opening", NULL);
+  expect(zraft_result_code(cancelled) == ZRAFT_CANCELLED && zraft_result_text(cancelled)[0] != '\0', "told", cancelled);
+  expect(pthread_join(other, NULL) == 0, "the thread ends", NULL);
+  expect(zraft_put(client, key, key, patience, result) == ZRAFT_OK, "other results are not concerned", result);
+  zraft_result_free(cancelled);
+  zraft_client_free(nobody);
+}
+
 static void errors(const char* dead_host, zraft_result* result) {
   expect(zraft_client_connect("nonsense", "kv", result) == NULL, "no address", NULL);
   expect(zraft_result_code(result) == ZRAFT_BAD_REQUEST && zraft_result_text(result)[0] != '\0', "says so", result);
@@ -233,6 +282,8 @@ int main(int argc, char** argv) {
   bytes(client, result);
   sessions_and_watches(client, result);
   a_watch_cancels_itself(client, result);
+  a_session_goes_on(client, result);
+  cancellation(client, argv[2], result);
   zraft_client_free(client);
   errors(argv[2], result);
   zraft_result_free(result);

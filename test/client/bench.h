@@ -33,16 +33,18 @@ class SessionBench : public testing::Test {
     link.bring(node::FrameKind::hello, net::encode(net::Hello{.role = net::Hello::Role::host, .name = host}));
   }
 
-  void put(const std::string& text, Duration timeout = Duration::seconds(5)) {
-    session_->propose(text, loop_.now() + timeout,
-                      [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
+  RequestNumber put(const std::string& text, Duration timeout = Duration::seconds(5)) {
+    const RequestNumber number = session_->propose(
+        text, loop_.now() + timeout, [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
     loop_.run_posted();
+    return number;
   }
-  void get(const std::string& text, Duration timeout = Duration::seconds(5),
+  RequestNumber get(const std::string& text, Duration timeout = Duration::seconds(5),
            net::Consistency consistency = net::Consistency::linearizable) {
-    session_->query(text, consistency, loop_.now() + timeout,
-                    [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
+    const RequestNumber number = session_->query(
+        text, consistency, loop_.now() + timeout, [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
     loop_.run_posted();
+    return number;
   }
 
   // The requests that came to a host over its newest link.

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
 
 #include "zraft/net/asio_loop.h"
 #include "zraft/net/asio_network.h"
@@ -50,6 +51,7 @@ class SmallHost {
         reply.body = net::Watching{.data = "41", .index = {host.index}, .watchable = {{"x", false}}};
       }
       if (const auto* cancel = std::get_if<net::CancelWatch>(&request->body)) std::erase(watches, cancel->watch);
+      if (const auto* propose = std::get_if<net::Propose>(&request->body)) reply.body = net::Data{propose->data};
       const auto* write = std::get_if<net::SessionWrite>(&request->body);
       if (write != nullptr) reply.body = net::Data{write->data};
       send(node::FrameKind::reply, net::encode(reply));
@@ -103,6 +105,104 @@ TEST_F(ClientTest, ASessionWritesReadsAndCloses) {
   EXPECT_TRUE((*session)->close(soon).has_value());
   EXPECT_EQ((*session)->state(), SessionState::closed);
   EXPECT_EQ((*session)->safe_for(), Duration{});
+}
+
+TEST_F(ClientTest, FuturesAreAnsweredInWhateverOrderTheyAreAskedFor) {
+  auto written = client_->begin_propose("x", soon);
+  auto read = client_->begin_query("get x", soon);
+  EXPECT_EQ(read.get(), "41");
+  EXPECT_EQ(written.get(), "x");
+  EXPECT_EQ(client_->propose("y", soon), "y");
+  EXPECT_EQ(client_->query("get y", soon), "41");
+}
+
+// --- cancelled, from another thread ---
+
+Code code_of(const Result<Bytes>& result) { return result ? Code::ok : result.error().code; }
+
+TEST_F(ClientTest, ACallThatWaitsIsCancelledFromAnotherThread) {
+  auto nobody = *Client::connect({.hosts = {"127.0.0.1:1"}});
+  std::stop_source stop;
+  auto other = nobody->begin_propose("other", soon);
+  const std::jthread stopper([&] { stop.request_stop(); });
+  EXPECT_EQ(code_of(nobody->propose("x", soon, stop.get_token())), Code::cancelled);
+  EXPECT_EQ(code_of(nobody->query("get x", soon, {}, stop.get_token())), Code::cancelled);
+  nobody.reset();
+  EXPECT_EQ(code_of(other.get()), Code::stopped) << "what was not to be cancelled was";
+}
+
+TEST_F(ClientTest, AWriteOfASessionIsCancelledBeforeAndAfterItIsSent) {
+  auto nobody = *Client::connect({.hosts = {"127.0.0.1:1"}});
+  auto session = std::make_unique<ClientSession>(*nobody, SessionOptions{});
+  std::stop_source stop;
+  auto written = session->begin_write("x", false, soon, stop.get_token());
+  auto read = session->begin_query("get x", soon, {}, stop.get_token());
+  auto other = session->begin_write("y", false, soon);
+  nobody->run([](LightSession&, node::Loop&) {});  // they have begun
+  stop.request_stop();
+  EXPECT_EQ(code_of(written.get()), Code::cancelled);
+  EXPECT_EQ(code_of(read.get()), Code::cancelled);
+  EXPECT_EQ(code_of(session->write("z", false, soon, stop.get_token())), Code::cancelled) << "asked to stop already";
+  session.reset();
+  EXPECT_EQ(code_of(other.get()), Code::stopped);
+}
+
+TEST_F(ClientTest, TheOpeningOfASessionIsCancelled) {
+  auto nobody = *Client::connect({.hosts = {"127.0.0.1:1"}});
+  std::stop_source stop;
+  const std::jthread stopper([&] { stop.request_stop(); });
+  const auto session = nobody->open_session({}, nullptr, stop.get_token());
+  ASSERT_FALSE(session.has_value());
+  EXPECT_EQ(session.error().code, Code::cancelled);
+  EXPECT_FALSE(client_->open_session({}, nullptr, stop.get_token()).has_value()) << "asked to stop already";
+  EXPECT_TRUE(client_->open_session().has_value());
+}
+
+TEST_F(ClientTest, AStopThatComesTooLateOrToNobodyChangesNothing) {
+  std::stop_source stop;
+  auto session = client_->open_session();
+  ASSERT_TRUE(session.has_value());
+  EXPECT_EQ((*session)->write("x", false, soon, stop.get_token()), "x");
+  EXPECT_EQ(client_->propose("y", soon, stop.get_token()), "y");
+  auto nobody = *Client::connect({.hosts = {"127.0.0.1:1"}});
+  auto lost = nobody->begin_propose("z", soon, stop.get_token());
+  auto unopened = std::make_unique<ClientSession>(*nobody, SessionOptions{});
+  auto unsent = unopened->begin_write("z", false, soon, stop.get_token());
+  unopened.reset();
+  EXPECT_EQ(code_of(unsent.get()), Code::stopped);
+  nobody.reset();
+  EXPECT_EQ(code_of(lost.get()), Code::stopped);
+  stop.request_stop();
+  EXPECT_EQ((*session)->write("after", false, soon), "after");
+}
+
+// Answers, stops, and the ends of sessions and clients, at the same time: each request is told once, and nothing is
+// touched after its end.
+TEST_F(ClientTest, StopsAnswersAndEndsMayMeet) {
+  for (int round = 0; round < 30; ++round) {
+    auto client = *Client::connect({.hosts = {host_.address()}});
+    auto session = std::make_unique<ClientSession>(*client, SessionOptions{});
+    std::stop_source stop;
+    std::vector<std::future<Result<Bytes>>> futures;
+    for (int i = 0; i < 20; ++i) {
+      futures.push_back(session->begin_write("x", false, soon, stop.get_token()));
+      futures.push_back(session->begin_query("x", soon, {}, stop.get_token()));
+      futures.push_back(client->begin_propose("x", soon, stop.get_token()));
+    }
+    if (round % 3 == 0) {
+      EXPECT_EQ(code_of(futures.front().get()), Code::ok);
+    }
+    const std::jthread stopper([&] { stop.request_stop(); });
+    if (round % 2 == 0) session.reset(), client.reset();
+    for (auto& future : futures) {
+      if (!future.valid()) continue;
+      const Code code = code_of(future.get());
+      const bool is_known = code == Code::ok || code == Code::cancelled || code == Code::stopped ||
+                            code == Code::timeout_unknown_outcome;
+      EXPECT_TRUE(is_known) << name_of(code);
+    }
+    session.reset();
+  }
 }
 
 TEST_F(ClientTest, ASessionThatCannotBeOpenedIsAnError) {

@@ -220,6 +220,60 @@ TEST_F(LightSessionTest, RefusesAHostOfAnotherVersion) {
   EXPECT_EQ(sent_in_all(), 0U);
 }
 
+// --- cancelled ---
+
+TEST_F(LightSessionTest, AWriteThatWasNotSentIsCancelledAndNeverSent) {
+  const RequestNumber number = put("x");
+  session_->cancel(number);
+  EXPECT_TRUE(outcomes_.empty()) << "answered before the call returned";
+  loop_.run_posted();
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_EQ(outcomes_[0].error.code, Code::cancelled);
+  EXPECT_EQ(asked(), "") << "it was sent all the same";
+  EXPECT_EQ(session_->under_way(), 0U);
+}
+
+TEST_F(LightSessionTest, AWriteThatWasSentAndIsCancelledIsUnknownWhateverComesThen) {
+  const RequestNumber number = put("x");
+  const std::string host = asked();
+  session_->cancel(number);
+  answer_ok(host, "done");
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_EQ(outcomes_[0].error.code, Code::timeout_unknown_outcome);
+  session_->cancel(number);
+  loop_.advance(Duration::seconds(6));
+  EXPECT_EQ(outcomes_.size(), 1U);
+  EXPECT_EQ(sent_in_all(), 1U);
+}
+
+TEST_F(LightSessionTest, AWriteThatWasRefusedAndWaitsIsCancelledForGood) {
+  const RequestNumber number = put("x");
+  answer(asked(), {Code::busy, "later"});
+  session_->cancel(number);
+  loop_.advance(Duration::seconds(1));
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_EQ(outcomes_[0].error.code, Code::cancelled);
+  EXPECT_EQ(sent_in_all(), 1U);
+}
+
+TEST_F(LightSessionTest, AReadIsCancelledEvenIfItWasSentAndNothingElseIs) {
+  const RequestNumber number = get("x");
+  ASSERT_NE(asked(), "");
+  get("y");
+  session_->cancel(number);
+  answer_ok(asked(), "y");
+  ASSERT_EQ(outcomes_.size(), 2U);
+  EXPECT_EQ(outcomes_[0].error.code, Code::cancelled);
+  EXPECT_EQ(outcomes_[1].data, "y");
+}
+
+TEST_F(LightSessionTest, WhatIsCancelledWhenItEndsIsNotAnswered) {
+  session_->cancel(put("x"));
+  session_.reset();
+  loop_.run_posted();
+  EXPECT_TRUE(outcomes_.empty());
+}
+
 TEST_F(LightSessionTest, AnswersNobodyAfterItsEnd) {
   put("x");
   session_.reset();

@@ -48,7 +48,9 @@ class SessionLawsTest : public LongBench {
 
   void begin_write() {
     const std::string text = "w" + std::to_string(++count_);
-    write(text, random_->between(50, 3000));
+    const std::uint64_t sequence = write(text, random_->between(50, 3000));
+    if (!random_->chance(100'000)) return;
+    loop_.wake_at(in_ms(random_->between(0, 400)), [this, sequence] { long_->cancel_write(sequence); });
   }
 
   void change_leader() {

@@ -181,6 +181,46 @@ TEST_F(SessionTest, TakesAnAnswerThatComesLateAndIsToldOnce) {
   EXPECT_EQ(told_.size(), 1U);
 }
 
+TEST_F(SessionTest, AWriteThatIsCancelledBeforeTheSessionIsOpenIsNeverSent) {
+  start();
+  const std::uint64_t sequence = write("x");
+  const Ask opening = only();
+  long_->cancel_write(sequence);
+  EXPECT_EQ(told(0), "nothing") << "told before the call returned";
+  reply(opening, net::SessionOpened{{9}});
+  EXPECT_EQ(told(0), "x: cancelled");
+  EXPECT_TRUE(fresh().empty());
+  wait_ms(100);
+  EXPECT_EQ(told_.size(), 1U);
+}
+
+TEST_F(SessionTest, AWriteThatWasSentAndIsCancelledIsUnknownAndThenGivenUp) {
+  open();
+  const std::uint64_t sequence = write("x");
+  const Ask sent = only();
+  long_->cancel_write(sequence);
+  reply(sent, {Code::busy, "later"});
+  EXPECT_EQ(told(0), "x: timeout_unknown_outcome");
+  wait_ms(500);
+  EXPECT_TRUE(fresh().empty()) << "it is sent again although its writer was told";
+  write("y");
+  EXPECT_EQ(only().body<net::SessionWrite>().acknowledged, 1U);
+}
+
+TEST_F(SessionTest, AWriteThatTheGroupRefusedIsCancelledForGood) {
+  open();
+  const std::uint64_t sequence = write("x");
+  reply(only(), {Code::busy, "later"});
+  long_->cancel_write(sequence);
+  wait_ms(500);
+  EXPECT_EQ(told(0), "x: cancelled");
+  EXPECT_TRUE(fresh().empty());
+  long_->cancel_write(sequence);
+  long_->cancel_write(99);
+  wait_ms(100);
+  EXPECT_EQ(told_.size(), 1U);
+}
+
 TEST_F(SessionTest, SaysBusyAtOnceWhenItsWindowIsFull) {
   open();
   for (std::uint64_t i = 0; i < session_window; ++i) EXPECT_NE(write("x"), 0U);

@@ -28,6 +28,7 @@ std::string_view name_of(Code code) {
     case Code::bad_request: return "bad_request";
     case Code::stopped: return "stopped";
     case Code::compacted: return "compacted";
+    case Code::cancelled: return "cancelled";
     case Code::io: return "io";
     case Code::no_space: return "no_space";
     case Code::corrupt: return "corrupt";

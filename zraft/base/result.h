@@ -36,6 +36,7 @@ enum class Code : std::uint8_t {
   bad_request = 18,
   stopped = 19,     // the group or the host has stopped; the sentence says why
   compacted = 20,   // the changes that a watch would go on behind are not remembered any more
+  cancelled = 21,   // its caller did not wait any longer; it was not applied
   // What the world did.
   io = 32,           // the operating system refused; the sentence holds its words
   no_space = 33,     // the disk is full

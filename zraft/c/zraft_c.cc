@@ -14,13 +14,17 @@
 
 using namespace zraft;
 
-struct zraft_result {
+// What a call gave.
+struct Given {
   Error error;
   Bytes value;
   bool existed = false;
   std::uint64_t version = 0;
   std::uint64_t owner = 0;
   machines::Page page;
+};
+struct zraft_result : Given {
+  const std::stop_source stop;
 };
 struct zraft_client {
   std::unique_ptr<client::Client> client;
@@ -35,6 +39,7 @@ static_assert(ZRAFT_SESSION_EXPIRED == static_cast<int>(Code::session_expired));
 static_assert(ZRAFT_ALL_FAILED == static_cast<int>(Code::all_failed));
 static_assert(ZRAFT_STOPPED == static_cast<int>(Code::stopped));
 static_assert(ZRAFT_COMPACTED == static_cast<int>(Code::compacted));
+static_assert(ZRAFT_CANCELLED == static_cast<int>(Code::cancelled));
 static_assert(ZRAFT_UNSUPPORTED == static_cast<int>(Code::unsupported));
 static_assert(ZRAFT_STATE_CLOSED == static_cast<int>(client::SessionState::closed));
 static_assert(ZRAFT_FOLLOWER == static_cast<int>(net::Consistency::follower));
@@ -86,13 +91,13 @@ machines::CompareAndPut compare_and_put(zraft_bytes key, const zraft_bytes* expe
 
 zraft_code code_of(const Error& error) { return static_cast<zraft_code>(error.code); }
 
-zraft_code give(zraft_result* result, zraft_result what) {
+zraft_code give(zraft_result* result, Given what) {
   const zraft_code code = code_of(what.error);
-  if (result != nullptr) *result = std::move(what);
+  if (result != nullptr) static_cast<Given&>(*result) = std::move(what);
   return code;
 }
 
-zraft_code give(zraft_result* result, Error error) { return give(result, zraft_result{.error = std::move(error)}); }
+zraft_code give(zraft_result* result, Error error) { return give(result, Given{.error = std::move(error)}); }
 
 template <class T>
 zraft_code give_error_of(zraft_result* result, const Result<T>& outcome) {
@@ -101,7 +106,7 @@ zraft_code give_error_of(zraft_result* result, const Result<T>& outcome) {
 
 zraft_code give_bytes(zraft_result* result, Result<Bytes> answer) {
   if (!answer) return give_error_of(result, answer);
-  return give(result, zraft_result{.error = {}, .value = std::move(*answer)});
+  return give(result, Given{.error = {}, .value = std::move(*answer)});
 }
 
 Error no_store() {
@@ -113,7 +118,7 @@ zraft_code give_outcome(zraft_result* result, const Result<Bytes>& answer) {
   auto outcome = machines::decode_outcome(*answer);
   if (!outcome) return give(result, no_store());
   if (auto* refused = std::get_if<machines::Refused>(&*outcome)) return give(result, std::move(refused->error));
-  zraft_result what;
+  Given what;
   if (const auto* done = std::get_if<machines::Done>(&*outcome)) {
     what.existed = done->existed;
     what.version = done->version;
@@ -131,32 +136,53 @@ zraft_code give_answer(zraft_result* result, const Result<Bytes>& answer) {
   auto read = machines::decode_answer(*answer);
   if (!read) return give(result, no_store());
   if (auto* page = std::get_if<machines::Page>(&*read)) {
-    zraft_result what;
+    Given what;
     what.page = std::move(*page);
     return give(result, std::move(what));
   }
   auto* found = std::get_if<machines::Found>(&*read);
   if (found == nullptr) return give(result, Error{Code::not_found, "there is no such key"});
-  return give(result, zraft_result{.error = {},
-                                   .value = std::move(found->value),
-                                   .existed = true,
-                                   .version = found->version,
-                                   .owner = found->owner});
+  return give(result, Given{.error = {},
+                            .value = std::move(found->value),
+                            .existed = true,
+                            .version = found->version,
+                            .owner = found->owner});
 }
 
-Result<Bytes> write_of(zraft_client* client, Bytes command, std::int64_t timeout_ms) {
-  if (telling != nullptr) return std::unexpected(refused_in_callback());
-  return client->client->propose(std::move(command), duration_of(timeout_ms));
+std::stop_token stop_of(const zraft_result* result) {
+  return result == nullptr ? std::stop_token() : result->stop.get_token();
 }
 
-Result<Bytes> write_of(zraft_session* session, Bytes command, bool is_ephemeral, std::int64_t timeout_ms) {
+Result<Bytes> write_of(zraft_client* client, const zraft_result* result, Bytes command, std::int64_t timeout_ms) {
   if (telling != nullptr) return std::unexpected(refused_in_callback());
-  return session->session->write(std::move(command), is_ephemeral, duration_of(timeout_ms));
+  return client->client->propose(std::move(command), duration_of(timeout_ms), stop_of(result));
 }
 
-Result<Bytes> read_of(zraft_client* client, Bytes query, zraft_consistency consistency, std::int64_t timeout_ms) {
+Result<Bytes> write_of(zraft_session* session, const zraft_result* result, Bytes command, bool is_ephemeral,
+                       std::int64_t timeout_ms) {
   if (telling != nullptr) return std::unexpected(refused_in_callback());
-  return client->client->query(std::move(query), duration_of(timeout_ms), consistency_of(consistency));
+  return session->session->write(std::move(command), is_ephemeral, duration_of(timeout_ms), stop_of(result));
+}
+
+Result<Bytes> read_of(zraft_client* client, const zraft_result* result, Bytes query, zraft_consistency consistency,
+                      std::int64_t timeout_ms) {
+  if (telling != nullptr) return std::unexpected(refused_in_callback());
+  return client->client->query(std::move(query), duration_of(timeout_ms), consistency_of(consistency), stop_of(result));
+}
+
+zraft_session* open_with(zraft_client* client, client::SessionOptions options, zraft_on_state on_state, void* user,
+                         zraft_result* result) {
+  if (telling != nullptr) return give(result, refused_in_callback()), nullptr;
+  client::Session::OnState told;
+  if (on_state != nullptr) {
+    told = [on_state, user](client::SessionState state, const Error&) {
+      Telling now;
+      tell(now, [&] { on_state(user, static_cast<zraft_session_state>(state)); });
+    };
+  }
+  auto session = client->client->open_session(options, std::move(told), stop_of(result));
+  give_error_of(result, session);
+  return session ? new zraft_session{*client->client, std::move(*session)} : nullptr;
 }
 
 Bytes encoded(machines::KvCommand command) { return machines::encode(command); }
@@ -272,6 +298,7 @@ const char* zraft_code_name(zraft_code code) { return name_of(static_cast<Code>(
 
 zraft_result* zraft_result_new() { return new zraft_result; }
 void zraft_result_free(zraft_result* result) { delete result; }
+void zraft_result_cancel(zraft_result* result) { std::stop_source(result->stop).request_stop(); }
 zraft_code zraft_result_code(const zraft_result* result) { return code_of(result->error); }
 const char* zraft_result_text(const zraft_result* result) { return result->error.text.c_str(); }
 zraft_bytes zraft_result_value(const zraft_result* result) { return view_of(result->value); }
@@ -307,60 +334,62 @@ void zraft_client_free(zraft_client* client) { delete client; }
 zraft_code zraft_put(zraft_client* client, zraft_bytes key, zraft_bytes value, int64_t timeout_ms,
                      zraft_result* result) {
   return give_outcome(result,
-                      write_of(client, encoded(machines::Put{bytes_of(key), bytes_of(value)}), timeout_ms));
+                      write_of(client, result, encoded(machines::Put{bytes_of(key), bytes_of(value)}), timeout_ms));
 }
 
 zraft_code zraft_delete(zraft_client* client, zraft_bytes key, int64_t timeout_ms, zraft_result* result) {
-  return give_outcome(result, write_of(client, encoded(machines::Delete{bytes_of(key)}), timeout_ms));
+  return give_outcome(result, write_of(client, result, encoded(machines::Delete{bytes_of(key)}), timeout_ms));
 }
 
 zraft_code zraft_compare_and_put(zraft_client* client, zraft_bytes key, const zraft_bytes* expected, zraft_bytes value,
                                  int64_t timeout_ms, zraft_result* result) {
-  return give_outcome(result, write_of(client, encoded(compare_and_put(key, expected, value)), timeout_ms));
+  return give_outcome(result, write_of(client, result, encoded(compare_and_put(key, expected, value)), timeout_ms));
 }
 
 zraft_code zraft_compare_and_delete(zraft_client* client, zraft_bytes key, uint64_t version, int64_t timeout_ms,
                                     zraft_result* result) {
-  return give_outcome(result,
-                      write_of(client, encoded(machines::CompareAndDelete{bytes_of(key), version}), timeout_ms));
+  return give_outcome(
+      result, write_of(client, result, encoded(machines::CompareAndDelete{bytes_of(key), version}), timeout_ms));
 }
 
 zraft_code zraft_get(zraft_client* client, zraft_bytes key, zraft_consistency consistency, int64_t timeout_ms,
                      zraft_result* result) {
-  return give_answer(result, read_of(client, encoded(machines::Get{bytes_of(key)}), consistency, timeout_ms));
+  return give_answer(result, read_of(client, result, encoded(machines::Get{bytes_of(key)}), consistency, timeout_ms));
 }
 
 zraft_code zraft_scan(zraft_client* client, zraft_bytes prefix, zraft_bytes start_after, uint32_t limit,
                       zraft_consistency consistency, int64_t timeout_ms, zraft_result* result) {
-  return give_answer(result, read_of(client, encoded(machines::Scan{bytes_of(prefix), bytes_of(start_after), limit}),
-                                     consistency, timeout_ms));
+  return give_answer(result,
+                     read_of(client, result, encoded(machines::Scan{bytes_of(prefix), bytes_of(start_after), limit}),
+                             consistency, timeout_ms));
 }
 
 zraft_code zraft_propose(zraft_client* client, zraft_bytes command, int64_t timeout_ms, zraft_result* result) {
-  return give_bytes(result, write_of(client, bytes_of(command), timeout_ms));
+  return give_bytes(result, write_of(client, result, bytes_of(command), timeout_ms));
 }
 
 zraft_code zraft_query(zraft_client* client, zraft_bytes query, zraft_consistency consistency, int64_t timeout_ms,
                        zraft_result* result) {
-  return give_bytes(result, read_of(client, bytes_of(query), consistency, timeout_ms));
+  return give_bytes(result, read_of(client, result, bytes_of(query), consistency, timeout_ms));
 }
 
 // --- sessions ---
 
 zraft_session* zraft_session_open(zraft_client* client, int64_t session_timeout_ms, int64_t open_timeout_ms,
                                   zraft_on_state on_state, void* user, zraft_result* result) {
-  if (telling != nullptr) return give(result, refused_in_callback()), nullptr;
-  client::Session::OnState told;
-  if (on_state != nullptr) {
-    told = [on_state, user](client::SessionState state, const Error&) {
-      Telling now;
-      tell(now, [&] { on_state(user, static_cast<zraft_session_state>(state)); });
-    };
-  }
-  auto session = client->client->open_session(
-      {.timeout = duration_of(session_timeout_ms), .open_timeout = duration_of(open_timeout_ms)}, std::move(told));
-  give_error_of(result, session);
-  return session ? new zraft_session{*client->client, std::move(*session)} : nullptr;
+  return open_with(client, {.timeout = duration_of(session_timeout_ms), .open_timeout = duration_of(open_timeout_ms)},
+                   on_state, user, result);
+}
+
+zraft_session* zraft_session_resume(zraft_client* client, uint64_t id, uint64_t last_sequence,
+                                    int64_t session_timeout_ms, int64_t open_timeout_ms, zraft_on_state on_state,
+                                    void* user, zraft_result* result) {
+  if (id == 0) return give(result, Error{Code::bad_request, "0 is no session: open one"}), nullptr;
+  return open_with(client,
+                   {.timeout = duration_of(session_timeout_ms),
+                    .open_timeout = duration_of(open_timeout_ms),
+                    .resume = client::SessionOptions::Known{{id}, last_sequence}},
+                   on_state, user, result);
 }
 
 zraft_code zraft_session_close(zraft_session* session, int64_t timeout_ms, zraft_result* result) {
@@ -372,6 +401,8 @@ void zraft_session_free(zraft_session* session) { delete session; }
 
 uint64_t zraft_session_id(zraft_session* session) { return session->session->known().id.value; }
 
+uint64_t zraft_session_last_sequence(zraft_session* session) { return session->session->known().last_sequence; }
+
 zraft_session_state zraft_session_state_of(zraft_session* session) {
   return static_cast<zraft_session_state>(session->session->state());
 }
@@ -380,30 +411,30 @@ int64_t zraft_session_safe_for_ms(zraft_session* session) { return session->sess
 
 zraft_code zraft_session_put(zraft_session* session, zraft_bytes key, zraft_bytes value, bool is_ephemeral,
                              int64_t timeout_ms, zraft_result* result) {
-  return give_outcome(result, write_of(session, encoded(machines::Put{bytes_of(key), bytes_of(value)}), is_ephemeral,
-                                       timeout_ms));
+  return give_outcome(result, write_of(session, result, encoded(machines::Put{bytes_of(key), bytes_of(value)}),
+                                       is_ephemeral, timeout_ms));
 }
 
 zraft_code zraft_session_delete(zraft_session* session, zraft_bytes key, int64_t timeout_ms, zraft_result* result) {
-  return give_outcome(result, write_of(session, encoded(machines::Delete{bytes_of(key)}), false, timeout_ms));
+  return give_outcome(result, write_of(session, result, encoded(machines::Delete{bytes_of(key)}), false, timeout_ms));
 }
 
 zraft_code zraft_session_compare_and_put(zraft_session* session, zraft_bytes key, const zraft_bytes* expected,
                                          zraft_bytes value, bool is_ephemeral, int64_t timeout_ms,
                                          zraft_result* result) {
-  return give_outcome(result,
-                      write_of(session, encoded(compare_and_put(key, expected, value)), is_ephemeral, timeout_ms));
+  return give_outcome(
+      result, write_of(session, result, encoded(compare_and_put(key, expected, value)), is_ephemeral, timeout_ms));
 }
 
 zraft_code zraft_session_compare_and_delete(zraft_session* session, zraft_bytes key, uint64_t version,
                                             int64_t timeout_ms, zraft_result* result) {
-  return give_outcome(result, write_of(session, encoded(machines::CompareAndDelete{bytes_of(key), version}), false,
-                                       timeout_ms));
+  return give_outcome(result, write_of(session, result, encoded(machines::CompareAndDelete{bytes_of(key), version}),
+                                       false, timeout_ms));
 }
 
 zraft_code zraft_session_write(zraft_session* session, zraft_bytes command, bool is_ephemeral, int64_t timeout_ms,
                                zraft_result* result) {
-  return give_bytes(result, write_of(session, bytes_of(command), is_ephemeral, timeout_ms));
+  return give_bytes(result, write_of(session, result, bytes_of(command), is_ephemeral, timeout_ms));
 }
 
 // --- watches ---

@@ -53,6 +53,7 @@ typedef enum zraft_code {
   ZRAFT_BAD_REQUEST = 18,
   ZRAFT_STOPPED = 19,                 // the group, the client or the session has ended
   ZRAFT_COMPACTED = 20,               // a watch cannot go on: changes may have been missed. Read again, and watch anew
+  ZRAFT_CANCELLED = 21,               // not applied, or not read: by zraft_result_cancel
   ZRAFT_IO = 32,
   ZRAFT_UNSUPPORTED = 35              // among others: the group's backend is no key-value store
 } zraft_code;
@@ -64,6 +65,9 @@ const char* zraft_code_name(zraft_code code);
 typedef struct zraft_result zraft_result;
 zraft_result* zraft_result_new(void);
 void zraft_result_free(zraft_result* result);
+// From whatever thread: the call that waits with this result ends, and so does every later one, with ZRAFT_CANCELLED;
+// or with ZRAFT_TIMEOUT_UNKNOWN_OUTCOME, if it is a write that was sent. Not zraft_session_close.
+void zraft_result_cancel(zraft_result* result);
 // As the call returned it, and one sentence of what is wrong and what to do; empty if it is ZRAFT_OK.
 zraft_code zraft_result_code(const zraft_result* result);
 const char* zraft_result_text(const zraft_result* result);
@@ -151,6 +155,12 @@ typedef void (*zraft_on_state)(void* user, zraft_session_state state);
 // to it, and must live until the session is freed. NULL: the result says why.
 zraft_session* zraft_session_open(zraft_client* client, int64_t session_timeout_ms, int64_t open_timeout_ms,
                                   zraft_on_state on_state, void* user, zraft_result* result);
+// Goes on with a session that was opened before, perhaps by another process: under its id, with the last sequence that
+// was used in it or a greater one, and the session_timeout_ms with which it was opened. Nobody else may use it. What
+// was written in it before is not applied any more, if it was not yet. ZRAFT_SESSION_EXPIRED: it is over.
+zraft_session* zraft_session_resume(zraft_client* client, uint64_t id, uint64_t last_sequence,
+                                    int64_t session_timeout_ms, int64_t open_timeout_ms, zraft_on_state on_state,
+                                    void* user, zraft_result* result);
 // Ends it and what belongs to it. Another code than ZRAFT_OK: nobody has confirmed that, and the group ends it after
 // its timeout. The handle is still to be freed.
 zraft_code zraft_session_close(zraft_session* session, int64_t timeout_ms, zraft_result* result);
@@ -159,6 +169,8 @@ void zraft_session_free(zraft_session* session);
 
 // What the `owner` of its ephemeral keys is.
 uint64_t zraft_session_id(zraft_session* session);
+// Of its newest write; with the id, for zraft_session_resume. Each write takes the next number.
+uint64_t zraft_session_last_sequence(zraft_session* session);
 zraft_session_state zraft_session_state_of(zraft_session* session);
 // For how long the group has certainly not ended it, by this machine's clock. 0: not certain at all; whoever holds a
 // lock by it stops. Not even that is safe alone: pass the version of the lock's key on to what it protects, and have
@@ -166,7 +178,8 @@ zraft_session_state zraft_session_state_of(zraft_session* session);
 int64_t zraft_session_safe_for_ms(zraft_session* session);
 
 // As above, but applied once, however often they were sent, or not at all. `is_ephemeral`: the key goes when the
-// session ends. Reads are the client's.
+// session ends. Reads are the client's: what was
+// written in a session is seen by every read that begins after its answer, but for ZRAFT_STALE.
 zraft_code zraft_session_put(zraft_session* session, zraft_bytes key, zraft_bytes value, bool is_ephemeral,
                              int64_t timeout_ms, zraft_result* result);
 zraft_code zraft_session_delete(zraft_session* session, zraft_bytes key, int64_t timeout_ms, zraft_result* result);

@@ -75,23 +75,48 @@ void Client::run(std::move_only_function<void(LightSession&, node::Loop&)> task)
   static_cast<void>(done.wait());
 }
 
-void Client::propose(Bytes command, Duration timeout, Done done) {
-  post([world = world_.get(), command = std::move(command), timeout, done = Once(std::move(done))](
-           LightSession& session, node::Loop& loop) mutable {
-    session.propose(std::move(command), loop.now() + world->bounded(timeout), std::move(done));
+void Client::propose(Bytes command, Duration timeout, Done done, std::stop_token stop) {
+  post([world = world_.get(), command = std::move(command), timeout, done = Once(std::move(done)),
+        stop = std::move(stop)](LightSession& session, node::Loop& loop) mutable {
+    begin_stoppable(loop, std::move(stop), std::move(done), [&](Done told) {
+      const auto number = session.propose(std::move(command), loop.now() + world->bounded(timeout), std::move(told));
+      return [&session, number] { session.cancel(number); };
+    });
   });
 }
 
-void Client::query(Bytes query, net::ReadChoice choice, Duration timeout, Done done) {
-  post([world = world_.get(), query = std::move(query), choice, timeout, done = Once(std::move(done))](
-           LightSession& session, node::Loop& loop) mutable {
-    session.query(std::move(query), choice, loop.now() + world->bounded(timeout), std::move(done));
+void Client::query(Bytes query, net::ReadChoice choice, Duration timeout, Done done, std::stop_token stop) {
+  post([world = world_.get(), query = std::move(query), choice, timeout, done = Once(std::move(done)),
+        stop = std::move(stop)](LightSession& session, node::Loop& loop) mutable {
+    begin_stoppable(loop, std::move(stop), std::move(done), [&](Done told) {
+      const Instant deadline = loop.now() + world->bounded(timeout);
+      const auto number = session.query(std::move(query), choice, deadline, std::move(told));
+      return [&session, number] { session.cancel(number); };
+    });
   });
+}
+
+std::future<Result<Bytes>> Client::begin_propose(Bytes command, Duration timeout, std::stop_token stop) {
+  std::promise<Result<Bytes>> promise;
+  auto future = promise.get_future();
+  propose(std::move(command), timeout, into(std::move(promise)), std::move(stop));
+  return future;
+}
+
+std::future<Result<Bytes>> Client::begin_query(Bytes query, Duration timeout, net::ReadChoice choice,
+                                               std::stop_token stop) {
+  std::promise<Result<Bytes>> promise;
+  auto future = promise.get_future();
+  this->query(std::move(query), choice, timeout, into(std::move(promise)), std::move(stop));
+  return future;
 }
 
 // --- sessions and watches ---
 
-Result<std::unique_ptr<ClientSession>> Client::open_session(SessionOptions options, Session::OnState on_state) {
+Result<std::unique_ptr<ClientSession>> Client::open_session(SessionOptions options, Session::OnState on_state,
+                                                            std::stop_token stop) {
+  const auto cancelled = [] { return fail(Code::cancelled, "it was cancelled before the session was open"); };
+  if (stop.stop_requested()) return cancelled();
   Awaited<Result<>> opened;
   auto session = std::make_unique<ClientSession>(
       *this, options,
@@ -101,6 +126,7 @@ Result<std::unique_ptr<ClientSession>> Client::open_session(SessionOptions optio
         const bool is_open = state == SessionState::connected;
         std::exchange(waiting, nullptr)->give(is_open ? Result<>() : std::unexpected(why));
       });
+  const std::stop_callback on_stop(std::move(stop), [&] { opened.give(cancelled()); });
   if (Result<> result = opened.wait(); !result) return std::unexpected(std::move(result.error()));
   return session;
 }
@@ -125,16 +151,12 @@ std::optional<WatchPosition> Client::position(WatchNumber watch) {
 
 // --- blocking ---
 
-Result<Bytes> Client::propose(Bytes command, Duration timeout) {
-  Awaited<Outcome> answer;
-  propose(std::move(command), timeout, [&answer](Outcome outcome) { answer.give(std::move(outcome)); });
-  return result_of(answer.wait());
+Result<Bytes> Client::propose(Bytes command, Duration timeout, std::stop_token stop) {
+  return begin_propose(std::move(command), timeout, std::move(stop)).get();
 }
 
-Result<Bytes> Client::query(Bytes query, Duration timeout, net::ReadChoice choice) {
-  Awaited<Outcome> answer;
-  this->query(std::move(query), choice, timeout, [&answer](Outcome outcome) { answer.give(std::move(outcome)); });
-  return result_of(answer.wait());
+Result<Bytes> Client::query(Bytes query, Duration timeout, net::ReadChoice choice, std::stop_token stop) {
+  return begin_query(std::move(query), timeout, choice, std::move(stop)).get();
 }
 
 net::Reply Client::ask(const std::string& address, net::RequestBody body, Duration timeout) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "zraft/client/admin.h"
+#include "zraft/client/blocking.h"
 #include "zraft/client/client_session.h"
 #include "zraft/client/light_session.h"
 #include "zraft/client/members.h"
@@ -34,9 +35,14 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
+  // Whoever asks `stop` to stop, on whatever thread, cancels the request (LightSession::cancel says what it is told).
+
   // --- asynchronous ---
-  void propose(Bytes command, Duration timeout, Done done);
-  void query(Bytes query, net::ReadChoice choice, Duration timeout, Done done);
+  void propose(Bytes command, Duration timeout, Done done, std::stop_token stop = {});
+  void query(Bytes query, net::ReadChoice choice, Duration timeout, Done done, std::stop_token stop = {});
+  [[nodiscard]] std::future<Result<Bytes>> begin_propose(Bytes command, Duration timeout, std::stop_token stop = {});
+  [[nodiscard]] std::future<Result<Bytes>> begin_query(Bytes query, Duration timeout, net::ReadChoice choice = {},
+                                                       std::stop_token stop = {});
   // Runs `task` on the client's thread, with the session and the loop: for whatever has no call of its own.
   void post(std::move_only_function<void(LightSession&, node::Loop&)> task);
   // The same, and waits until it has run. On the client's thread it runs at once.
@@ -45,9 +51,11 @@ class Client {
   // --- sessions and watches; session.h and watch.h say what they mean ---
 
   // Blocks until the session is connected, or cannot be: timeout_unknown_outcome, all_failed, session_expired, ...
-  // `on_state` (may be null) is called on the client's thread.
+  // `on_state` (may be null) is called on the client's thread. If it is cancelled, a session may have been opened all
+  // the same, that nobody uses; it ends after its timeout.
   [[nodiscard]] Result<std::unique_ptr<ClientSession>> open_session(SessionOptions options = {},
-                                                                    Session::OnState on_state = nullptr);
+                                                                    Session::OnState on_state = nullptr,
+                                                                    std::stop_token stop = {});
   // A watch of no session. `on_event` is called on the client's thread; it may cancel. No event comes after cancel()
   // has returned.
   WatchNumber watch(WatchOptions options, Duration timeout, OnEvent on_event);
@@ -55,9 +63,9 @@ class Client {
   [[nodiscard]] std::optional<WatchPosition> position(WatchNumber watch);
 
   // --- blocking ---
-  [[nodiscard]] Result<Bytes> propose(Bytes command, Duration timeout);
-  [[nodiscard]] Result<Bytes> query(Bytes query, Duration timeout,
-                                    net::ReadChoice choice = {});
+  [[nodiscard]] Result<Bytes> propose(Bytes command, Duration timeout, std::stop_token stop = {});
+  [[nodiscard]] Result<Bytes> query(Bytes query, Duration timeout, net::ReadChoice choice = {},
+                                    std::stop_token stop = {});
   [[nodiscard]] net::Reply ask(const std::string& address, net::RequestBody body, Duration timeout);
   // See admin.h.
   [[nodiscard]] Result<> create_group(const NewGroup& group, Duration timeout);

@@ -17,15 +17,11 @@ Instant deadline_of(const node::Loop& loop, Duration timeout) {
   return loop.now() + std::clamp(timeout, Duration{1}, Duration::seconds(86'400));
 }
 
-Done into(std::promise<Result<Bytes>> promise) {
-  return [promise = std::move(promise)](Outcome outcome) mutable { promise.set_value(result_of(std::move(outcome))); };
-}
-
 }  // namespace
 
 ClientSession::ClientSession(Client& client, SessionOptions options, Session::OnState on_state) : client_(client) {
   client_.run([&](LightSession& light, node::Loop& loop) {
-    session_ = std::make_unique<Session>(loop, light, options, Random(seed_of_the_system()), std::move(on_state));
+    session_ = std::make_shared<Session>(loop, light, options, Random(seed_of_the_system()), std::move(on_state));
   });
 }
 
@@ -35,46 +31,54 @@ ClientSession::~ClientSession() {
 
 // --- asynchronous ---
 
-void ClientSession::write(Bytes command, bool is_ephemeral, Duration timeout, Done done) {
-  client_.post([this, command = std::move(command), is_ephemeral, timeout, done = Once(std::move(done))](
-                   LightSession&, node::Loop& loop) mutable {
-    session_->write(std::move(command), is_ephemeral, deadline_of(loop, timeout), std::move(done));
+void ClientSession::write(Bytes command, bool is_ephemeral, Duration timeout, Done done, std::stop_token stop) {
+  client_.post([this, command = std::move(command), is_ephemeral, timeout, done = Once(std::move(done)),
+                stop = std::move(stop)](LightSession&, node::Loop& loop) mutable {
+    begin_stoppable(loop, std::move(stop), std::move(done), [&](Done told) -> Cancel {
+      const Instant deadline = deadline_of(loop, timeout);
+      const auto sequence = session_->write(std::move(command), is_ephemeral, deadline, std::move(told));
+      if (sequence == 0) return nullptr;
+      return [weak = std::weak_ptr(session_), sequence] {
+        if (const auto session = weak.lock()) session->cancel_write(sequence);
+      };
+    });
   });
 }
 
-void ClientSession::query(Bytes query, net::ReadChoice choice, Duration timeout, Done done) {
-  client_.post([this, query = std::move(query), choice, timeout, done = Once(std::move(done))](
-                   LightSession&, node::Loop& loop) mutable {
-    session_->query(std::move(query), choice, deadline_of(loop, timeout), std::move(done));
+void ClientSession::query(Bytes query, net::ReadChoice choice, Duration timeout, Done done, std::stop_token stop) {
+  client_.post([this, query = std::move(query), choice, timeout, done = Once(std::move(done)),
+                stop = std::move(stop)](LightSession& light, node::Loop& loop) mutable {
+    begin_stoppable(loop, std::move(stop), std::move(done), [&](Done told) {
+      const auto number = session_->query(std::move(query), choice, deadline_of(loop, timeout), std::move(told));
+      return [&light, number] { light.cancel(number); };
+    });
   });
 }
 
-std::future<Result<Bytes>> ClientSession::begin_write(Bytes command, bool is_ephemeral, Duration timeout) {
+std::future<Result<Bytes>> ClientSession::begin_write(Bytes command, bool is_ephemeral, Duration timeout,
+                                                      std::stop_token stop) {
   std::promise<Result<Bytes>> promise;
   auto future = promise.get_future();
-  write(std::move(command), is_ephemeral, timeout, into(std::move(promise)));
+  write(std::move(command), is_ephemeral, timeout, into(std::move(promise)), std::move(stop));
   return future;
 }
 
-std::future<Result<Bytes>> ClientSession::begin_query(Bytes query, Duration timeout, net::ReadChoice choice) {
+std::future<Result<Bytes>> ClientSession::begin_query(Bytes query, Duration timeout, net::ReadChoice choice,
+                                                      std::stop_token stop) {
   std::promise<Result<Bytes>> promise;
   auto future = promise.get_future();
-  this->query(std::move(query), choice, timeout, into(std::move(promise)));
+  this->query(std::move(query), choice, timeout, into(std::move(promise)), std::move(stop));
   return future;
 }
 
 // --- blocking ---
 
-Result<Bytes> ClientSession::write(Bytes command, bool is_ephemeral, Duration timeout) {
-  Awaited<Outcome> answer;
-  write(std::move(command), is_ephemeral, timeout, [&answer](Outcome outcome) { answer.give(std::move(outcome)); });
-  return result_of(answer.wait());
+Result<Bytes> ClientSession::write(Bytes command, bool is_ephemeral, Duration timeout, std::stop_token stop) {
+  return begin_write(std::move(command), is_ephemeral, timeout, std::move(stop)).get();
 }
 
-Result<Bytes> ClientSession::query(Bytes query, Duration timeout, net::ReadChoice choice) {
-  Awaited<Outcome> answer;
-  this->query(std::move(query), choice, timeout, [&answer](Outcome outcome) { answer.give(std::move(outcome)); });
-  return result_of(answer.wait());
+Result<Bytes> ClientSession::query(Bytes query, Duration timeout, net::ReadChoice choice, std::stop_token stop) {
+  return begin_query(std::move(query), timeout, choice, std::move(stop)).get();
 }
 
 Result<> ClientSession::close(Duration timeout) {

@@ -29,15 +29,20 @@ class ClientSession {
   ClientSession(const ClientSession&) = delete;
   ClientSession& operator=(const ClientSession&) = delete;
 
+  // Whoever asks `stop` to stop, on whatever thread, cancels the request (Session::cancel_write, cancel).
+
   // --- asynchronous ---
-  void write(Bytes command, bool is_ephemeral, Duration timeout, Done done);
-  void query(Bytes query, net::ReadChoice choice, Duration timeout, Done done);
-  [[nodiscard]] std::future<Result<Bytes>> begin_write(Bytes command, bool is_ephemeral, Duration timeout);
-  [[nodiscard]] std::future<Result<Bytes>> begin_query(Bytes query, Duration timeout, net::ReadChoice choice = {});
+  void write(Bytes command, bool is_ephemeral, Duration timeout, Done done, std::stop_token stop = {});
+  void query(Bytes query, net::ReadChoice choice, Duration timeout, Done done, std::stop_token stop = {});
+  [[nodiscard]] std::future<Result<Bytes>> begin_write(Bytes command, bool is_ephemeral, Duration timeout,
+                                                       std::stop_token stop = {});
+  [[nodiscard]] std::future<Result<Bytes>> begin_query(Bytes query, Duration timeout, net::ReadChoice choice = {},
+                                                       std::stop_token stop = {});
 
   // --- blocking ---
-  [[nodiscard]] Result<Bytes> write(Bytes command, bool is_ephemeral, Duration timeout);
-  [[nodiscard]] Result<Bytes> query(Bytes query, Duration timeout, net::ReadChoice choice = {});
+  [[nodiscard]] Result<Bytes> write(Bytes command, bool is_ephemeral, Duration timeout, std::stop_token stop = {});
+  [[nodiscard]] Result<Bytes> query(Bytes query, Duration timeout, net::ReadChoice choice = {},
+                                    std::stop_token stop = {});
   [[nodiscard]] Result<> close(Duration timeout);
 
   // --- a short way to the client's thread and back; on that thread at once ---
@@ -51,7 +56,7 @@ class ClientSession {
 
  private:
   Client& client_;
-  std::unique_ptr<Session> session_;  // made, used and destroyed on the client's thread
+  std::shared_ptr<Session> session_;  // made, used and destroyed on the client's thread
 };
 
 }  // namespace zraft::client

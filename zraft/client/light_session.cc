@@ -46,16 +46,16 @@ LightSession::~LightSession() { loop_.cancel(sweep_timer_); }
 
 // --- what is asked ---
 
-void LightSession::propose(Bytes command, Instant deadline, Done done) {
+RequestNumber LightSession::propose(Bytes command, Instant deadline, Done done) {
   Request request;
   request.body = net::Propose{settings_.group, std::move(command)};
   request.is_write = true;
   request.deadline = deadline;
   request.done = with_outcome(std::move(done));
-  begin(std::move(request));
+  return begin(std::move(request));
 }
 
-void LightSession::query(Bytes query, net::ReadChoice choice, Instant deadline, Done done) {
+RequestNumber LightSession::query(Bytes query, net::ReadChoice choice, Instant deadline, Done done) {
   Request request;
   request.body = net::Query{.group = settings_.group,
                             .consistency = choice.consistency,
@@ -64,7 +64,7 @@ void LightSession::query(Bytes query, net::ReadChoice choice, Instant deadline, 
   request.is_local = choice.consistency == net::Consistency::stale || choice.consistency == net::Consistency::bounded;
   request.deadline = deadline;
   request.done = with_outcome(std::move(done));
-  begin(std::move(request));
+  return begin(std::move(request));
 }
 
 void LightSession::ask(const std::string& address, net::RequestBody body, Instant deadline,
@@ -78,7 +78,7 @@ void LightSession::ask(const std::string& address, net::RequestBody body, Instan
   begin(std::move(request));
 }
 
-void LightSession::repeat(Repeat repeat) {
+RequestNumber LightSession::repeat(Repeat repeat) {
   Request request;
   request.body = std::move(repeat.body);
   request.deadline = repeat.deadline;
@@ -86,10 +86,12 @@ void LightSession::repeat(Repeat repeat) {
   request.refresh = std::move(repeat.refresh);
   request.done = std::move(repeat.done);
   request.is_repeatable = true;
-  begin(std::move(request));
+  const bool is_watch = std::holds_alternative<net::Watch>(request.body);
+  const RequestNumber number = begin(std::move(request));
+  return is_watch ? RequestNumber{} : number;
 }
 
-void LightSession::begin(Request request) {
+RequestNumber LightSession::begin(Request request) {
   const std::uint64_t id = ++last_id_;
   const bool is_too_many = requests_.size() >= settings_.requests_max;
   requests_.emplace(id, std::move(request));
@@ -98,6 +100,21 @@ void LightSession::begin(Request request) {
     if (life.is_over()) return;
     if (is_too_many) return end(id, Code::busy, "this client has too many requests under way (requests_max)");
     attempt(id);
+  });
+  return {id};
+}
+
+void LightSession::cancel(RequestNumber number) {
+  auto taken = requests_.extract(number.value);
+  if (taken.empty()) return;
+  Request& request = taken.mapped();
+  Error error{Code::cancelled, "it was cancelled before anything happened"};
+  if (may_be_done(request)) {
+    request.is_in_doubt = true;
+    error = {Code::timeout_unknown_outcome, "it was cancelled before " + request.host + " answered: it may be done"};
+  }
+  loop_.post([request = std::move(request), error = std::move(error), life = lifetime_.watch()]() mutable {
+    if (!life.is_over()) tell(std::move(request), {.id = {}, .error = std::move(error), .leader = {}, .body = {}});
   });
 }
 
@@ -200,6 +217,10 @@ void LightSession::end(std::uint64_t id, net::Reply reply) {
   if (found == requests_.end()) return;
   Request request = std::move(found->second);
   requests_.erase(found);
+  tell(std::move(request), std::move(reply));
+}
+
+void LightSession::tell(Request request, net::Reply reply) {
   request.done({.reply = std::move(reply),
                 .is_in_doubt = request.is_in_doubt,
                 .sent = request.first_sent,
@@ -329,6 +350,12 @@ void LightSession::on_lost(Connection& connection, const Error& why) {
 
 // --- time ---
 
+// An attempt is under way that changes something, or was, and nobody has said what became of it.
+bool LightSession::may_be_done(const Request& request) {
+  if (request.is_repeatable) return request.is_out || request.is_in_doubt;
+  return request.is_write && request.is_out;
+}
+
 void LightSession::arm_sweep() {
   if (sweep_timer_ != node::TimerId{}) return;
   sweep_timer_ = loop_.wake_at(loop_.now() + sweep_interval, [this] {
@@ -366,13 +393,13 @@ Duration LightSession::attempt_timeout_of(const Request& request) const {
 }
 
 void LightSession::on_deadline(std::uint64_t id, Request& request) {
-  if (request.is_repeatable && (request.is_out || request.is_in_doubt)) {
+  if (request.is_repeatable && may_be_done(request)) {
     request.is_in_doubt = true;
     return end(id, Code::timeout_unknown_outcome,
                request.host + " did not answer in time: it may or may not be done; the last failure was: " +
                    (request.last_failure.text.empty() ? "none" : request.last_failure.text));
   }
-  if (request.is_write && request.is_out) {
+  if (may_be_done(request)) {
     return end(id, Code::timeout_unknown_outcome,
                request.host + " did not answer in time: the write may or may not be applied");
   }

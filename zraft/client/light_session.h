@@ -42,12 +42,19 @@ struct Settings {
 // `error.code` ok: done, and `data` is the state machine's answer. Else what is known:
 //   timeout_unknown_outcome   a write may or may not have been applied, or may be yet
 //   timeout, all_failed       it was not applied; nobody could be reached, or no leader was found, in time
+//   cancelled                 it was not applied, and is not sent any more: by cancel()
 //   busy, too_large, stopped, not_found, bad_request, ...   refused, with the reason; it was not applied
 struct Outcome {
   Error error;
   Bytes data;
 };
 using Done = std::move_only_function<void(Outcome)>;
+
+// Of a request, for as long as it is under way. 0: none.
+struct RequestNumber {
+  std::uint64_t value = 0;
+  friend constexpr auto operator<=>(RequestNumber, RequestNumber) = default;
+};
 
 // How a request ended that may have been sent more than once.
 struct Repeated {
@@ -76,8 +83,12 @@ class LightSession {
   LightSession(const LightSession&) = delete;
   LightSession& operator=(const LightSession&) = delete;
 
-  void propose(Bytes command, Instant deadline, Done done);
-  void query(Bytes query, net::ReadChoice choice, Instant deadline, Done done);
+  RequestNumber propose(Bytes command, Instant deadline, Done done);
+  RequestNumber query(Bytes query, net::ReadChoice choice, Instant deadline, Done done);
+  // Does not wait for its answer any more. It is told soon, not before the call returns, what is known:
+  // timeout_unknown_outcome if it is a write that was sent, and so may have been applied, or may be yet; else
+  // `cancelled`. One that is over already: nothing happens.
+  void cancel(RequestNumber request);
 
   // Asks one host, once. Error `timeout`: no answer in time; `all_failed`: it cannot be reached, or the link broke.
   void ask(const std::string& address, net::RequestBody body, Instant deadline,
@@ -93,7 +104,8 @@ class LightSession {
     std::move_only_function<void(net::RequestBody&)> refresh;  // called before each attempt; may be null
     std::move_only_function<void(Repeated)> done;
   };
-  void repeat(Repeat repeat);
+  // The number is for cancel(); a Watch has none, because each of its attempts has another id.
+  RequestNumber repeat(Repeat repeat);
 
   // Requires: the sink is removed before it ends.
   void add_sink(EventSink* sink) { sinks_.push_back(sink); }
@@ -131,12 +143,13 @@ class LightSession {
     Error last_failure;             // of the newest attempt
   };
 
-  void begin(Request request);
+  RequestNumber begin(Request request);
   void attempt(std::uint64_t id);
   void send(std::uint64_t id, Connection& to);
   void try_again(std::uint64_t id, Error why, Duration pause);
   void end(std::uint64_t id, net::Reply reply);
   void end(std::uint64_t id, Code code, std::string text);
+  static void tell(Request request, net::Reply reply);
   void on_reply(const std::string& host, net::Reply reply);
   void on_event(const std::string& host, net::WatchEvent event);
   void on_refusal(std::uint64_t id, Request& request, net::Reply reply);
@@ -147,6 +160,7 @@ class LightSession {
   [[nodiscard]] bool is_usable(const std::string& host);
   [[nodiscard]] std::string choose(const Request& request);
   [[nodiscard]] Duration short_pause();
+  [[nodiscard]] static bool may_be_done(const Request& request);
   void arm_sweep();
   void sweep();
   void on_deadline(std::uint64_t id, Request& request);

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A callback that is called once: with what came, or, if nothing came because whoever was to call it is gone, with
-// `stopped`; so that no thread waits for ever.
+// What stands between a thread that asks and the client's thread that answers: a callback that is called once, and a
+// std::stop_token by which the one cancels what the other has under way.
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <optional>
 #include <utility>
 
+#include "zraft/client/blocking.h"
 #include "zraft/client/light_session.h"
 
 namespace zraft::client {
 
+// Called with what came, or, if nothing came because whoever was to call it is gone, with `stopped`; so that no thread
+// waits for ever.
 class Once {
  public:
   explicit Once(Done done) : done_(std::move(done)) {}
@@ -27,6 +33,43 @@ class Once {
 [[nodiscard]] inline Result<Bytes> result_of(Outcome outcome) {
   if (outcome.error.code != Code::ok) return std::unexpected(std::move(outcome.error));
   return std::move(outcome.data);
+}
+
+[[nodiscard]] inline Done into(std::promise<Result<Bytes>> promise) {
+  return [promise = std::move(promise)](Outcome outcome) mutable { promise.set_value(result_of(std::move(outcome))); };
+}
+
+// Ends a request that is under way. Null: it was refused, and there is nothing to end.
+using Cancel = std::function<void()>;
+
+// Begins a request on the loop, where it is called: `begin` takes a Done and returns a Cancel, which is called on the
+// loop if `stop` is asked to stop before the Done is called or destroyed.
+template <class Begin>
+void begin_stoppable(node::Loop& loop, std::stop_token stop, Once done, Begin begin) {
+  if (!stop.stop_possible()) return static_cast<void>(begin(Done(std::move(done))));
+  if (stop.stop_requested()) {
+    return loop.post([done = std::move(done)]() mutable {
+      done({.error = {Code::cancelled, "it was cancelled before it was begun"}, .data = {}});
+    });
+  }
+  // The callback runs on the thread that asks to stop, so it only posts. By then the request may be over, and then
+  // nobody has the hook any more.
+  struct Hook {
+    Cancel cancel;
+    std::optional<std::stop_callback<Cancel>> callback;
+  };
+  const auto hook = std::make_shared<Hook>();
+  hook->cancel = begin(Done([hook, done = std::move(done)](Outcome outcome) mutable {
+    hook->callback.reset();
+    hook->cancel = nullptr;
+    done(std::move(outcome));
+  }));
+  if (!hook->cancel) return;
+  hook->callback.emplace(std::move(stop), [&loop, weak = std::weak_ptr(hook)] {
+    loop.post([weak] {
+      if (const auto found = weak.lock(); found != nullptr && found->cancel) found->cancel();
+    });
+  });
 }
 
 }  // namespace zraft::client

@@ -86,10 +86,11 @@ void Session::on_opened(Repeated answer) {
   id_ = options_.resume ? options_.resume->id : opened->session;
   if (is_over()) {
     // close() did not wait so long.
-    return light_.repeat({.body = net::CloseSession{light_.group(), id_},
-                          .deadline = loop_.now() + farewell_timeout,
-                          .refresh = nullptr,
-                          .done = [](const Repeated&) {}});
+    light_.repeat({.body = net::CloseSession{light_.group(), id_},
+                   .deadline = loop_.now() + farewell_timeout,
+                   .refresh = nullptr,
+                   .done = [](const Repeated&) {}});
+    return;
   }
   if (closing_) {
     loop_.cancel(std::exchange(closing_->timer, {}));
@@ -154,21 +155,22 @@ void Session::send(std::uint64_t sequence) {
   loop_.cancel(std::exchange(write.timer, {}));
   write.is_sent = true;
   const auto life = lifetime_.watch();
-  light_.repeat({.body = net::SessionWrite{.group = light_.group(),
-                                           .session = id_,
-                                           .sequence = sequence,
-                                           .acknowledged = acknowledged(),
-                                           .is_ephemeral = write.is_ephemeral,
-                                           .data = std::move(write.command)},
-                 .deadline = write.deadline,
-                 .refresh =
-                     [this, life](net::RequestBody& body) {
-                       if (!life.is_over()) std::get<net::SessionWrite>(body).acknowledged = acknowledged();
-                     },
-                 .done =
-                     [this, life, sequence](Repeated answer) {
-                       if (!life.is_over()) on_written(sequence, std::move(answer));
-                     }});
+  write.request = light_.repeat(
+      {.body = net::SessionWrite{.group = light_.group(),
+                                 .session = id_,
+                                 .sequence = sequence,
+                                 .acknowledged = acknowledged(),
+                                 .is_ephemeral = write.is_ephemeral,
+                                 .data = std::move(write.command)},
+       .deadline = write.deadline,
+       .refresh =
+           [this, life](net::RequestBody& body) {
+             if (!life.is_over()) std::get<net::SessionWrite>(body).acknowledged = acknowledged();
+           },
+       .done =
+           [this, life, sequence](Repeated answer) {
+             if (!life.is_over()) on_written(sequence, std::move(answer));
+           }});
 }
 
 // A refusal speaks for the attempt that it answers. If another one is in doubt, the write may have been applied by
@@ -199,8 +201,18 @@ void Session::tell(std::uint64_t sequence, Outcome outcome) {
   done(std::move(outcome));
 }
 
-void Session::query(Bytes query, net::ReadChoice choice, Instant deadline, Done done) {
-  light_.query(std::move(query), choice, deadline,
+void Session::cancel_write(std::uint64_t sequence) {
+  const auto found = writes_.find(sequence);
+  if (found == writes_.end()) return;
+  if (found->second.is_sent) return light_.cancel(found->second.request);
+  Done done = std::move(found->second.done);
+  loop_.cancel(found->second.timer);
+  writes_.erase(found);
+  refuse({Code::cancelled, "it was cancelled before the session was open"}, std::move(done));
+}
+
+RequestNumber Session::query(Bytes query, net::ReadChoice choice, Instant deadline, Done done) {
+  return light_.query(std::move(query), choice, deadline,
                [done = std::move(done), life = lifetime_.watch()](Outcome outcome) mutable {
                  if (!life.is_over()) done(std::move(outcome));
                });

@@ -68,9 +68,13 @@ class Session {
   //   session_expired           it was not applied, and the session is over
   //   timeout_unknown_outcome   its deadline has passed, or the session was over, when one of its attempts was in doubt
   //   stopped                   the session is closed; it was not applied
+  //   cancelled                 by cancel_write(); it was not applied, and is not sent any more
   std::uint64_t write(Bytes command, bool is_ephemeral, Instant deadline, Done done);
   // As of the light session: it does not keep the session alive.
-  void query(Bytes query, net::ReadChoice choice, Instant deadline, Done done);
+  RequestNumber query(Bytes query, net::ReadChoice choice, Instant deadline, Done done);
+  // See LightSession::cancel. A write whose outcome is unknown is applied once or not at all, as after its deadline.
+  void cancel_write(std::uint64_t sequence);
+  void cancel(RequestNumber query) { light_.cancel(query); }
 
   // See watch.h. The watches end with the session.
   WatchNumber watch(WatchOptions options, Instant deadline, OnEvent on_event);
@@ -97,7 +101,8 @@ class Session {
     bool is_sent = false;
     Instant deadline;
     Done done;
-    node::TimerId timer;  // its deadline, until it is sent
+    node::TimerId timer;    // its deadline, until it is sent
+    RequestNumber request;  // once it is sent
   };
   struct Closing {
     Instant deadline;
