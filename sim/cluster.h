@@ -69,11 +69,13 @@ class Cluster {
   void gather_of_crowds();
   void end_sessions();
   void end_calm();
+  void end_crowds();
   void live();
   void check_histories();
   // The members by the newest leader's membership; empty: nobody leads, or one of them is not running.
   [[nodiscard]] std::vector<const host::Group*> members_of(const Group& group) const;
   [[nodiscard]] bool has_one_leader(const Group& group) const;
+  [[nodiscard]] bool have_applied(const Group& group, raft::Index index) const;
   [[nodiscard]] bool has_converged(const Group& group) const;
   [[nodiscard]] std::string state_of(const Group& group) const;
   [[nodiscard]] bool all_groups(const std::function<bool(const Group&)>& claim) const;

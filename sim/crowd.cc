@@ -68,6 +68,11 @@ void Crowd::stop() {
   for (const auto& client : clients_) client->stop();
 }
 
+void Crowd::leave() {
+  for (const auto& client : clients_) client->leave();
+  for (const auto& watcher : watchers_) watcher->leave();
+}
+
 bool Crowd::is_tidy() const {
   std::set<node::SessionId> known;
   for (const auto& client : clients_) known.insert(client->session());

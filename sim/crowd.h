@@ -39,6 +39,9 @@ class Crowd {
   // Each client has been served twice since it was calm.
   [[nodiscard]] bool is_served() const;
   void stop();
+  // Everybody goes, without a word; then their sessions expire.
+  void leave();
+  [[nodiscard]] bool is_over() const { return ghost_.alive().empty(); }
   // Whoever has a session is alive, and knows of it; who watches has seen everything.
   [[nodiscard]] bool is_tidy() const;
   // When it is not, in words.

@@ -38,10 +38,13 @@ WatchClient::WatchClient(World& world, Fabric& fabric, const SessionGhost& ghost
                          WatchClientOptions options)
     : world_(world), fabric_(fabric), ghost_(ghost), host_(id), options_(std::move(options)), random_(world.fork()) {}
 
-WatchClient::~WatchClient() {
+WatchClient::~WatchClient() { leave(); }
+
+void WatchClient::leave() {
   if (life_ == nullptr) return;
   world_.kill(life_->process);
   fabric_.on_end(life_->process, Ending::killed);
+  life_.reset();
 }
 
 void WatchClient::expect(bool is_met, const std::string& law, const Watch& watch, const client::Event& event) {
