@@ -37,6 +37,7 @@ class PeerMesh::HostLink final : private node::LinkHandler {
   void add_user() { ++users_; }
   [[nodiscard]] bool drop_user() { return --users_ == 0; }
   [[nodiscard]] LinkStatus status() const;
+  [[nodiscard]] const std::string& address() const { return status_.address; }
   [[nodiscard]] bool is_up() const { return status_.is_up; }
   void beat(const Bytes& body);
   // True if the process at the other side was lost since the last look, or came, or is another one.
@@ -195,8 +196,8 @@ class PeerMesh::GroupTransport final : public node::Transport {
   }
   ~GroupTransport() override {
     mesh_.transports_.erase(self_);
-    for (const auto& [id, route] : routes_) mesh_.unuse(route.address);
-    for (const auto& [id, route] : learned_) mesh_.unuse(route.address);
+    for (const auto& [id, link] : routes_) mesh_.unuse(*link);
+    for (const auto& [id, link] : learned_) mesh_.unuse(*link);
   }
 
   void send(raft::Message message) override;
@@ -207,19 +208,15 @@ class PeerMesh::GroupTransport final : public node::Transport {
   [[nodiscard]] bool uses(const std::vector<const HostLink*>& links) const;
 
  private:
-  struct Route {
-    std::string address;
-    HostLink* link = nullptr;
-  };
-
   PeerMesh& mesh_;
   const MemberKey self_;
   const Deliver deliver_;
-  using Routes = std::map<raft::NodeId, Route>;
+  // By id. A few, of very many groups: so no map.
+  using Routes = std::vector<std::pair<raft::NodeId, HostLink*>>;
 
   [[nodiscard]] static HostLink* find(const Routes& routes, raft::NodeId member) {
-    const auto route = routes.find(member);
-    return route == routes.end() ? nullptr : route->second.link;
+    const auto route = std::ranges::find(routes, member, &Routes::value_type::first);
+    return route == routes.end() ? nullptr : route->second;
   }
   [[nodiscard]] HostLink* link_to(raft::NodeId member) const;
   void learn(raft::NodeId member, const std::string& address);
@@ -255,7 +252,7 @@ std::optional<Instant> PeerMesh::GroupTransport::heard(raft::NodeId member) cons
 
 bool PeerMesh::GroupTransport::uses(const std::vector<const HostLink*>& links) const {
   const auto is_one = [&links](const auto& route) {
-    return std::ranges::find(links, route.second.link) != links.end();
+    return std::ranges::find(links, route.second) != links.end();
   };
   return std::ranges::any_of(routes_, is_one) || std::ranges::any_of(learned_, is_one);
 }
@@ -264,37 +261,36 @@ void PeerMesh::GroupTransport::hear(raft::NodeId member, const std::string& addr
   HostLink* link = find(routes_, member);
   if (link != nullptr && link->is_up()) return;
   if (link != nullptr) link->retry_now();
-  const auto known = routes_.find(member);
-  if (!address.empty() && (known == routes_.end() || known->second.address != address)) learn(member, address);
+  if (!address.empty() && (link == nullptr || link->address() != address)) learn(member, address);
   if (HostLink* other = find(learned_, member)) other->retry_now();
 }
 
 void PeerMesh::GroupTransport::learn(raft::NodeId member, const std::string& address) {
-  const auto known = learned_.find(member);
-  if (known != learned_.end() && known->second.address == address) return;
-  const Route route{address, mesh_.use(address)};
-  if (known != learned_.end()) {
-    mesh_.unuse(known->second.address);
-    learned_.erase(known);
-  } else if (learned_.size() == learned_max) {
-    mesh_.unuse(learned_.begin()->second.address);
-    learned_.erase(learned_.begin());
+  const auto known = std::ranges::find(learned_, member, &Routes::value_type::first);
+  if (known != learned_.end() && known->second->address() == address) return;
+  HostLink* const link = mesh_.use(address);
+  const auto goes = known == learned_.end() && learned_.size() == learned_max ? learned_.begin() : known;
+  if (goes != learned_.end()) {
+    mesh_.unuse(*goes->second);
+    learned_.erase(goes);
   }
-  learned_.emplace(member, route);
+  learned_.emplace(std::ranges::lower_bound(learned_, member, {}, &Routes::value_type::first), member, link);
 }
 
 void PeerMesh::GroupTransport::connect(const std::vector<raft::Member>& members) {
   const auto self = std::ranges::find(members, self_.second, &raft::Member::id);
   const auto here = self == members.end() ? fail(Code::not_found, "") : parse_peer(self->peer);
-  std::map<raft::NodeId, Route> routes;
+  Routes routes;
+  routes.reserve(members.size());
   for (const raft::Member& member : members) {
     const auto peer = parse_peer(member.peer);
     // At our own address lives nobody that the mesh does not know.
     if (!peer || member.id == self_.second || (here && here->address == peer->address)) continue;
-    routes.emplace(member.id, Route{peer->address, mesh_.use(peer->address)});
+    routes.emplace_back(member.id, mesh_.use(peer->address));
   }
+  std::ranges::sort(routes, {}, &Routes::value_type::first);
   // The old ones go after the new ones came, so a link that both name stays.
-  for (const auto& [id, route] : std::exchange(routes_, std::move(routes))) mesh_.unuse(route.address);
+  for (const auto& [id, link] : std::exchange(routes_, std::move(routes))) mesh_.unuse(*link);
 }
 
 PeerMesh::PeerMesh(node::Loop& loop, node::Network& network, MeshSettings settings, Random random,
@@ -350,8 +346,8 @@ PeerMesh::HostLink* PeerMesh::use(const std::string& address) {
   return link.get();
 }
 
-void PeerMesh::unuse(const std::string& address) {
-  const auto found = links_.find(address);
+void PeerMesh::unuse(HostLink& link) {
+  const auto found = links_.find(link.address());
   CHECK(found != links_.end(), "a link that is used exists");
   if (found->second->drop_user()) links_.erase(found);
 }

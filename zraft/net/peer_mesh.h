@@ -100,7 +100,7 @@ class PeerMesh {
   class GroupTransport;
 
   HostLink* use(const std::string& address);
-  void unuse(const std::string& address);
+  void unuse(HostLink& link);
   void deliver(MemberKey to, raft::Message message);
 
   node::Loop& loop_;

@@ -55,7 +55,9 @@ Result<> Watches::may_add(WatchId watch, const Wanted& wanted) const {
   if (wanted.watchable.size() > watchable_max) {
     return fail(Code::bad_request, "a watch listens to " + std::to_string(watchable_max) + " places at most");
   }
-  if (watches_.contains(watch)) return fail(Code::bad_request, "this request has set a watch already");
+  if (set_ != nullptr && set_->watches.contains(watch)) {
+    return fail(Code::bad_request, "this request has set a watch already");
+  }
   if (wanted.after < known_from_) {
     return fail(Code::compacted, "changes behind index " + std::to_string(wanted.after.value) +
                                      " are not remembered here, only those behind " +
@@ -66,7 +68,8 @@ Result<> Watches::may_add(WatchId watch, const Wanted& wanted) const {
 
 void Watches::add(WatchId watch, Wanted wanted) {
   const raft::Index after = wanted.after;
-  const auto [at, is_new] = watches_.emplace(watch, std::move(wanted));
+  if (set_ == nullptr) set_ = std::make_unique<Set>();
+  const auto [at, is_new] = set_->watches.emplace(watch, std::move(wanted));
   CHECK(is_new, "a watch is set twice");
   note(watch, at->second);
   for (std::size_t i = 0; i < history_.size(); ++i) {
@@ -75,24 +78,33 @@ void Watches::add(WatchId watch, Wanted wanted) {
 }
 
 void Watches::note(WatchId watch, const Wanted& wanted) {
-  for (const node::Watchable& any : wanted.watchable) (any.is_prefix ? by_prefix_ : by_key_)[any.key].insert(watch);
-  if (wanted.session != SessionId{}) by_session_[wanted.session].insert(watch);
+  for (const node::Watchable& any : wanted.watchable) {
+    (any.is_prefix ? set_->by_prefix : set_->by_key)[any.key].insert(watch);
+  }
+  if (wanted.session != SessionId{}) set_->by_session[wanted.session].insert(watch);
 }
 
 bool Watches::remove(WatchId watch) {
-  const auto found = watches_.find(watch);
-  if (found == watches_.end()) return false;
+  if (set_ == nullptr) return false;
+  const auto found = set_->watches.find(watch);
+  if (found == set_->watches.end()) return false;
   const Wanted wanted = std::move(found->second);
-  watches_.erase(found);
-  for (const node::Watchable& any : wanted.watchable) drop(any.is_prefix ? by_prefix_ : by_key_, any.key, watch);
-  drop(by_session_, wanted.session, watch);
+  set_->watches.erase(found);
+  for (const node::Watchable& any : wanted.watchable) {
+    drop(any.is_prefix ? set_->by_prefix : set_->by_key, any.key, watch);
+  }
+  drop(set_->by_session, wanted.session, watch);
+  if (set_->watches.empty()) set_.reset();
   return true;
 }
 
 void Watches::remove_link(std::uint64_t link) {
-  for (auto at = watches_.lower_bound({link, 0}); at != watches_.end() && at->first.link == link;) {
-    remove((at++)->first);
+  if (set_ == nullptr) return;
+  std::vector<WatchId> of_link;
+  for (auto at = set_->watches.lower_bound({link, 0}); at != set_->watches.end() && at->first.link == link; ++at) {
+    of_link.push_back(at->first);
   }
+  for (const WatchId watch : of_link) remove(watch);
 }
 
 // --- what happens ---
@@ -102,32 +114,32 @@ void Watches::on_applied(raft::Index index, std::vector<node::Change> changes) {
   if (changes.empty()) return;
   const Changed what{index, std::make_shared<const std::vector<node::Change>>(std::move(changes))};
   std::set<WatchId> listeners;
-  if (!watches_.empty()) {
-    for (const node::Change& change : *what.changes) collect(change.key, listeners);
+  if (set_ != nullptr) {
+    for (const node::Change& change : *what.changes) collect(*set_, change.key, listeners);
   }
   for (const WatchId watch : listeners) tell(watch, what);
   remember(what);
 }
 
-void Watches::collect(BytesView key, std::set<WatchId>& into) const {
-  if (const auto found = by_key_.find(key); found != by_key_.end()) {
+void Watches::collect(const Set& from, BytesView key, std::set<WatchId>& into) {
+  if (const auto found = from.by_key.find(key); found != from.by_key.end()) {
     into.insert(found->second.begin(), found->second.end());
   }
   // Of the prefixes that do not sort behind the key, from the last: one that is none tells how long the next can be.
-  auto at = by_prefix_.upper_bound(key);
-  while (at != by_prefix_.begin()) {
+  auto at = from.by_prefix.upper_bound(key);
+  while (at != from.by_prefix.begin()) {
     --at;
     if (key.starts_with(at->first)) {
       into.insert(at->second.begin(), at->second.end());
       continue;
     }
     const auto differs = std::ranges::mismatch(key, at->first).in1;
-    at = by_prefix_.upper_bound(key.substr(0, static_cast<std::size_t>(differs - key.begin())));
+    at = from.by_prefix.upper_bound(key.substr(0, static_cast<std::size_t>(differs - key.begin())));
   }
 }
 
 bool Watches::tell(WatchId watch, const Changed& what) {
-  Wanted& wanted = watches_.at(watch);
+  Wanted& wanted = set_->watches.at(watch);
   // One that goes on may have been told by another member of what this one applies only now.
   if (what.index <= wanted.after) return true;
   auto part = part_for(wanted, what);
@@ -155,7 +167,8 @@ void Watches::remember(const Changed& what) {
 // Or a watch of something that never changes could not go on elsewhere: what is behind the last it heard is forgotten.
 void Watches::tell_progress() {
   told_bytes_ = 0;
-  for (auto& [watch, wanted] : watches_) {
+  if (set_ == nullptr) return;
+  for (auto& [watch, wanted] : set_->watches) {
     if (!wanted.is_persistent || wanted.after >= applied_) continue;
     wanted.after = applied_;
     sink_.on_progress(watch, applied_);
@@ -163,8 +176,9 @@ void Watches::tell_progress() {
 }
 
 void Watches::on_session_ended(SessionId session) {
-  const auto found = by_session_.find(session);
-  if (found == by_session_.end()) return;
+  if (set_ == nullptr) return;
+  const auto found = set_->by_session.find(session);
+  if (found == set_->by_session.end()) return;
   for (const WatchId watch : std::set<WatchId>(found->second)) {
     remove(watch);
     sink_.on_ended(watch, {Code::session_expired, "the session that watched is over"});
@@ -178,10 +192,9 @@ void Watches::on_installed(raft::Index index) {
 }
 
 void Watches::end_all(const Error& why) {
-  by_key_.clear();
-  by_prefix_.clear();
-  by_session_.clear();
-  for (const auto& [watch, wanted] : std::exchange(watches_, {})) sink_.on_ended(watch, why);
+  const std::unique_ptr<Set> ended = std::exchange(set_, nullptr);
+  if (ended == nullptr) return;
+  for (const auto& [watch, wanted] : ended->watches) sink_.on_ended(watch, why);
 }
 
 }  // namespace zraft::session

@@ -70,7 +70,7 @@ class Watches {
   // False: there is none, or it is over.
   bool remove(WatchId watch);
   void remove_link(std::uint64_t link);
-  [[nodiscard]] std::size_t size() const { return watches_.size(); }
+  [[nodiscard]] std::size_t size() const { return set_ == nullptr ? 0 : set_->watches.size(); }
 
   // Of each entry that is applied, in order, whether this member leads or not.
   void on_applied(raft::Index index, std::vector<node::Change> changes);
@@ -81,10 +81,17 @@ class Watches {
 
  private:
   using ByKey = std::map<Bytes, std::set<WatchId>, std::less<>>;
+  // Those that are set. Of most groups nobody watches anything, and they may be many.
+  struct Set {
+    std::map<WatchId, Wanted> watches;  // `after`: what it was told of
+    ByKey by_key;
+    ByKey by_prefix;
+    std::map<SessionId, std::set<WatchId>> by_session;
+  };
 
   // False: that was its last event, and it is gone.
   bool tell(WatchId watch, const Changed& what);
-  void collect(BytesView key, std::set<WatchId>& into) const;
+  static void collect(const Set& from, BytesView key, std::set<WatchId>& into);
   void note(WatchId watch, const Wanted& wanted);
   void remember(const Changed& what);
   void tell_progress();
@@ -96,10 +103,7 @@ class Watches {
   std::size_t told_bytes_ = 0;  // of changes, since all were told of their progress
   raft::Index known_from_;      // changes behind it are remembered
   raft::Index applied_;
-  std::map<WatchId, Wanted> watches_;  // `after`: what it was told of
-  ByKey by_key_;
-  ByKey by_prefix_;
-  std::map<SessionId, std::set<WatchId>> by_session_;
+  std::unique_ptr<Set> set_;    // null: none
 };
 
 }  // namespace zraft::session
