@@ -220,8 +220,7 @@ typedef uint64_t zraft_watch_number;  // 0: none
 // `key`: a key or, with `is_prefix`, what the keys begin with; for those that are there already, scan when SET has
 // come. A persistent watch goes on until it is cancelled or closed, and misses nothing; one that is not ends with the
 // first entry that changes something. `timeout_ms`: to set it; else CLOSED comes. `user` is given to the callback.
-// It
-// returns at once; `*number` is known before the first event comes, so the callback may cancel by it (`number` NULL:
+// Returns at once; `*number` is known before the first event comes, so the callback may cancel by it (`number` NULL:
 // nobody wants to).
 void zraft_watch(zraft_client* client, zraft_bytes key, bool is_prefix, bool is_persistent, int64_t timeout_ms,
                  zraft_on_event on_event, void* user, zraft_watch_number* number);
