@@ -97,18 +97,16 @@ void Client::query(Bytes query, net::ReadChoice choice, Duration timeout, Done d
 }
 
 std::future<Result<Bytes>> Client::begin_propose(Bytes command, Duration timeout, std::stop_token stop) {
-  std::promise<Result<Bytes>> promise;
-  auto future = promise.get_future();
-  propose(std::move(command), timeout, into(std::move(promise)), std::move(stop));
-  return future;
+  return future_of([&](Done done) {
+    propose(std::move(command), timeout, std::move(done), std::move(stop));
+  });
 }
 
 std::future<Result<Bytes>> Client::begin_query(Bytes query, Duration timeout, net::ReadChoice choice,
                                                std::stop_token stop) {
-  std::promise<Result<Bytes>> promise;
-  auto future = promise.get_future();
-  this->query(std::move(query), choice, timeout, into(std::move(promise)), std::move(stop));
-  return future;
+  return future_of([&](Done done) {
+    this->query(std::move(query), choice, timeout, std::move(done), std::move(stop));
+  });
 }
 
 // --- sessions and watches ---

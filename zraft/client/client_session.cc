@@ -57,18 +57,16 @@ void ClientSession::query(Bytes query, net::ReadChoice choice, Duration timeout,
 
 std::future<Result<Bytes>> ClientSession::begin_write(Bytes command, bool is_ephemeral, Duration timeout,
                                                       std::stop_token stop) {
-  std::promise<Result<Bytes>> promise;
-  auto future = promise.get_future();
-  write(std::move(command), is_ephemeral, timeout, into(std::move(promise)), std::move(stop));
-  return future;
+  return future_of([&](Done done) {
+    write(std::move(command), is_ephemeral, timeout, std::move(done), std::move(stop));
+  });
 }
 
 std::future<Result<Bytes>> ClientSession::begin_query(Bytes query, Duration timeout, net::ReadChoice choice,
                                                       std::stop_token stop) {
-  std::promise<Result<Bytes>> promise;
-  auto future = promise.get_future();
-  this->query(std::move(query), choice, timeout, into(std::move(promise)), std::move(stop));
-  return future;
+  return future_of([&](Done done) {
+    this->query(std::move(query), choice, timeout, std::move(done), std::move(stop));
+  });
 }
 
 // --- blocking ---

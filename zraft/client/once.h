@@ -35,8 +35,15 @@ class Once {
   return std::move(outcome.data);
 }
 
-[[nodiscard]] inline Done into(std::promise<Result<Bytes>> promise) {
-  return [promise = std::move(promise)](Outcome outcome) mutable { promise.set_value(result_of(std::move(outcome))); };
+// Of what is told to the Done with which `ask` is called.
+template <class Ask>
+[[nodiscard]] std::future<Result<Bytes>> future_of(Ask ask) {
+  std::promise<Result<Bytes>> promise;
+  auto future = promise.get_future();
+  ask(Done([promise = std::move(promise)](Outcome outcome) mutable {
+    promise.set_value(result_of(std::move(outcome)));
+  }));
+  return future;
 }
 
 // Ends a request that is under way. Null: it was refused, and there is nothing to end.
