@@ -77,6 +77,11 @@ void SessionClient::at_once(void (SessionClient::*what)()) {
 
 void SessionClient::start() { come_up(); }
 
+void SessionClient::calm() {
+  is_calm_ = true;
+  world_.resume(host_);
+}
+
 void SessionClient::come_up() {
   life_ = std::make_unique<Life>(world_, fabric_, host_, options_, random_.fork());
   open(std::exchange(left_, std::nullopt));

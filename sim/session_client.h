@@ -57,8 +57,8 @@ class SessionClient {
   SessionClient& operator=(const SessionClient&) = delete;
 
   void start();
-  // From now on it stays alive, and keeps the session that works.
-  void calm() { is_calm_ = true; }
+  // From now on it stays alive and is awake, and keeps the session that works.
+  void calm();
   // No new operations; those under way still end.
   void stop() { is_stopping_ = true; }
   // For ever, and without a word. Requires: it is calm, and nothing is under way.
