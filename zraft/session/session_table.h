@@ -49,7 +49,7 @@ struct SessionState {
 class SessionTable {
  public:
   // With `keeps_asides`, take_asides() gives what changed since it was last asked.
-  explicit SessionTable(bool keeps_asides) : keeps_asides_(keeps_asides) {}
+  explicit SessionTable(bool keeps_asides) : changes_(keeps_asides ? std::make_unique<Changes>() : nullptr) {}
 
   [[nodiscard]] std::size_t size() const { return sessions_.size(); }
   [[nodiscard]] const SessionState* find(SessionId session) const;
@@ -85,6 +85,12 @@ class SessionTable {
   Result<> recall(BytesView key, BytesView value);
 
  private:
+  // What is to be put aside.
+  struct Changes {
+    std::set<SessionId> sessions;
+    std::set<std::pair<SessionId, std::uint64_t>> replies;
+  };
+
   void see(SessionId session, SessionState& state, ClusterTime now);
   void set_deadline(SessionId session, SessionState& state, ClusterTime deadline);
   void acknowledge(SessionId session, SessionState& state, std::uint64_t acknowledged);
@@ -92,12 +98,10 @@ class SessionTable {
   void changed(SessionId session);
   void changed(SessionId session, std::uint64_t sequence);
 
-  bool keeps_asides_;
   std::map<SessionId, SessionState> sessions_;
   std::map<Nonce, SessionId> by_nonce_;
   std::set<std::pair<ClusterTime, SessionId>> by_deadline_;
-  std::set<SessionId> changed_;                                    // since take_asides()
-  std::set<std::pair<SessionId, std::uint64_t>> changed_replies_;  // likewise
+  std::unique_ptr<Changes> changes_;  // since take_asides(); null: nobody asks for them
 };
 
 }  // namespace zraft::session

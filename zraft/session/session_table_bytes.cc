@@ -127,16 +127,18 @@ Result<SessionTable> SessionTable::decode(BytesView bytes, bool keeps_asides) {
 }
 
 void SessionTable::changed(SessionId session) {
-  if (keeps_asides_) changed_.insert(session);
+  if (changes_ != nullptr) changes_->sessions.insert(session);
 }
 
 void SessionTable::changed(SessionId session, std::uint64_t sequence) {
-  if (keeps_asides_) changed_replies_.emplace(session, sequence);
+  if (changes_ != nullptr) changes_->replies.emplace(session, sequence);
 }
 
 std::vector<node::Aside> SessionTable::take_asides() {
   std::vector<node::Aside> asides;
-  for (const SessionId session : std::exchange(changed_, {})) {
+  if (changes_ == nullptr) return asides;
+  const Changes changes = std::exchange(*changes_, {});
+  for (const SessionId session : changes.sessions) {
     const SessionState* state = find(session);
     node::Aside aside{.key = key_of(session), .value = std::nullopt};
     if (state != nullptr) {
@@ -145,7 +147,7 @@ std::vector<node::Aside> SessionTable::take_asides() {
     }
     asides.push_back(std::move(aside));
   }
-  for (const auto& [session, sequence] : std::exchange(changed_replies_, {})) {
+  for (const auto& [session, sequence] : changes.replies) {
     const SessionState* state = find(session);
     node::Aside aside{.key = key_of(session, sequence), .value = std::nullopt};
     if (state != nullptr && state->replies.contains(sequence)) {
