@@ -13,6 +13,7 @@ namespace {
 
 // A link that died unnoticed is found dead when it is used, and is opened again after a pause.
 constexpr Duration links_mend = Duration::seconds(3);
+constexpr Duration expiry_takes = Duration::seconds(4);  // longer than a session lasts
 
 }  // namespace
 
@@ -64,10 +65,10 @@ void Cluster::live() {
 // Nobody asks for anything any more.
 void Cluster::end_calm() {
   const Duration timeout = scenario_.host.host.election_timeout;
-  // A snapshot has the table of sessions, too, and may leave with 4 KiB a second.
-  const Duration transfers = scenario_.sessions.clients > 0 ? Duration::seconds(20) : Duration{};
-  // Clients that keep their sessions alive write all the while: then nobody is ever behind by more than that.
+  // Clients that keep their sessions alive write all the while: then it is enough to be no further behind than that.
   const bool is_kept = scenario_.sessions.clients > 0;
+  // A snapshot has the table of sessions, too, and may leave with 4 KiB a second.
+  const Duration transfers = is_kept ? Duration::seconds(20) : Duration{};
   std::map<const Group*, raft::Index> here;
   for (const auto& group : groups_) {
     const host::Group* leader = leader_of(hosts_, group->id);
@@ -106,8 +107,7 @@ void Cluster::end_crowds() {
   for (const auto& group : groups_) group->crowd->leave();
   const SessionPlan& plan = scenario_.sessions;
   const Duration longest = std::max(plan.client.session_max, plan.watcher.session_timeout);
-  const Duration settle = Duration::seconds(4) + scenario_.host.host.election_timeout * 10;
-  run_until(longest + settle, [this] {
+  run_until(longest + expiry_takes + scenario_.host.host.election_timeout * 10, [this] {
     return all_groups([this](const Group& group) { return group.crowd->is_over() && has_converged(group); });
   });
   if (!broken_.empty()) return;
@@ -120,7 +120,7 @@ void Cluster::end_crowds() {
 // Nothing is in the way, so the sessions of those that are gone end in time, and no other.
 void Cluster::end_sessions() {
   if (scenario_.sessions.clients == 0) return;
-  const Duration limit = scenario_.sessions.client.session_max + Duration::seconds(4);
+  const Duration limit = scenario_.sessions.client.session_max + expiry_takes;
   const bool is_tidy = run_until(limit, [this] {
     return all_groups([](const Group& group) { return group.crowd->is_tidy(); });
   });

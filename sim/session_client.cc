@@ -95,9 +95,7 @@ void SessionClient::crash() {
   const client::Session& session = *life_->session;
   const bool is_known = session.id() != node::SessionId{};
   if (is_known && random_.chance(options_.resume_ppm)) left_ = {session.id(), session.last_sequence()};
-  world_.kill(life_->process);
-  fabric_.on_end(life_->process, Ending::killed);
-  life_.reset();
+  leave();
   const std::map<std::uint64_t, UnderWay> lost = std::exchange(under_way_, {});
   for (const auto& [id, op] : lost) history_.end(id, {}, world_.now());
   const Duration away = draw_exponential(random_, session_timeout_ / 2);

@@ -61,7 +61,7 @@ class SessionClient {
   void calm();
   // No new operations; those under way still end.
   void stop() { is_stopping_ = true; }
-  // For ever, and without a word. Requires: it is calm, and nothing is under way.
+  // Without a word; for ever, if it is calm.
   void leave();
   // Of writes and reads that were answered in the session.
   [[nodiscard]] std::uint64_t done() const { return done_; }

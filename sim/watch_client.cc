@@ -92,9 +92,7 @@ void WatchClient::crash() {
     check_position(watch, position);
     if (random_.chance(options_.resume_ppm)) left_ = position;
   }
-  world_.kill(life_->process);
-  fabric_.on_end(life_->process, Ending::killed);
-  life_.reset();
+  leave();
   all_.clear();
   // In the end it must be there again, and have time to be told of everything.
   const Duration away = std::min(draw_exponential(random_, options_.timeout), Duration::seconds(2));

@@ -50,7 +50,7 @@ class WatchClient {
   void start() { come_up(); }
   // From now on it stays alive, and keeps the watches it has.
   void calm() { is_calm_ = true; }
-  // For ever, and without a word.
+  // Without a word; for ever, if it is calm.
   void leave();
   // It has a persistent watch, and each of them was told all that was committed.
   [[nodiscard]] bool has_seen_all() const;

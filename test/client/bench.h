@@ -40,7 +40,7 @@ class SessionBench : public testing::Test {
     return number;
   }
   RequestNumber get(const std::string& text, Duration timeout = Duration::seconds(5),
-           net::Consistency consistency = net::Consistency::linearizable) {
+                    net::Consistency consistency = net::Consistency::linearizable) {
     const RequestNumber number = session_->query(
         text, consistency, loop_.now() + timeout, [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
     loop_.run_posted();

@@ -4,7 +4,6 @@
 // been answered is answered with `stopped`, so that no thread waits for ever.
 #include "zraft/client/client.h"
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -24,8 +23,6 @@ struct Client::World {
   Random random{0};
   std::thread::id thread_id;
   std::optional<net::LoopThread> thread;  // last, so it ends first
-
-  Duration bounded(Duration timeout) const { return std::clamp(timeout, Duration{1}, Duration::seconds(86'400)); }
 };
 
 Client::Client(std::unique_ptr<World> world) : world_(std::move(world)) {}
@@ -76,20 +73,20 @@ void Client::run(std::move_only_function<void(LightSession&, node::Loop&)> task)
 }
 
 void Client::propose(Bytes command, Duration timeout, Done done, std::stop_token stop) {
-  post([world = world_.get(), command = std::move(command), timeout, done = Once(std::move(done)),
+  post([command = std::move(command), timeout, done = Once(std::move(done)),
         stop = std::move(stop)](LightSession& session, node::Loop& loop) mutable {
     begin_stoppable(loop, std::move(stop), std::move(done), [&](Done told) {
-      const auto number = session.propose(std::move(command), loop.now() + world->bounded(timeout), std::move(told));
+      const auto number = session.propose(std::move(command), deadline_of(loop, timeout), std::move(told));
       return [&session, number] { session.cancel(number); };
     });
   });
 }
 
 void Client::query(Bytes query, net::ReadChoice choice, Duration timeout, Done done, std::stop_token stop) {
-  post([world = world_.get(), query = std::move(query), choice, timeout, done = Once(std::move(done)),
+  post([query = std::move(query), choice, timeout, done = Once(std::move(done)),
         stop = std::move(stop)](LightSession& session, node::Loop& loop) mutable {
     begin_stoppable(loop, std::move(stop), std::move(done), [&](Done told) {
-      const Instant deadline = loop.now() + world->bounded(timeout);
+      const Instant deadline = deadline_of(loop, timeout);
       const auto number = session.query(std::move(query), choice, deadline, std::move(told));
       return [&session, number] { session.cancel(number); };
     });
@@ -132,7 +129,7 @@ Result<std::unique_ptr<ClientSession>> Client::open_session(SessionOptions optio
 WatchNumber Client::watch(WatchOptions options, Duration timeout, OnEvent on_event) {
   WatchNumber number;
   run([&](LightSession&, node::Loop& loop) {
-    number = world_->watches->watch(std::move(options), loop.now() + world_->bounded(timeout), std::move(on_event));
+    number = world_->watches->watch(std::move(options), deadline_of(loop, timeout), std::move(on_event));
   });
   return number;
 }
@@ -160,7 +157,7 @@ Result<Bytes> Client::query(Bytes query, Duration timeout, net::ReadChoice choic
 net::Reply Client::ask(const std::string& address, net::RequestBody body, Duration timeout) {
   Awaited<net::Reply> answer;
   post([&](LightSession& session, node::Loop& loop) {
-    session.ask(address, std::move(body), loop.now() + world_->bounded(timeout),
+    session.ask(address, std::move(body), deadline_of(loop, timeout),
                 [&answer](net::Reply reply) { answer.give(std::move(reply)); });
   });
   return answer.wait();
@@ -169,7 +166,7 @@ net::Reply Client::ask(const std::string& address, net::RequestBody body, Durati
 Result<> Client::create_group(const NewGroup& group, Duration timeout) {
   Awaited<Result<>> answer;
   post([&](LightSession& session, node::Loop& loop) {
-    client::create_group(loop, session, group, loop.now() + world_->bounded(timeout), world_->random.fork(),
+    client::create_group(loop, session, group, deadline_of(loop, timeout), world_->random.fork(),
                          [&answer](Result<> result) { answer.give(std::move(result)); });
   });
   return answer.wait();
@@ -179,7 +176,7 @@ std::vector<MemberStatus> Client::status(Duration timeout) {
   Awaited<std::vector<MemberStatus>> answer;
   post([&](LightSession& session, node::Loop& loop) {
     gather_status(loop, session, world_->settings.hosts, world_->settings.group,
-                  loop.now() + world_->bounded(timeout),
+                  deadline_of(loop, timeout),
                   [&answer](std::vector<MemberStatus> rows) { answer.give(std::move(rows)); });
   });
   return answer.wait();
@@ -188,7 +185,7 @@ std::vector<MemberStatus> Client::status(Duration timeout) {
 Result<> Client::change_members(const MemberChange& change, Progress progress, Duration timeout) {
   Awaited<Result<>> answer;
   post([&](LightSession& session, node::Loop& loop) {
-    client::change_members(loop, session, change, loop.now() + world_->bounded(timeout), world_->random.fork(),
+    client::change_members(loop, session, change, deadline_of(loop, timeout), world_->random.fork(),
                            std::move(progress), [&answer](Result<> result) { answer.give(std::move(result)); });
   });
   return answer.wait();
@@ -197,7 +194,7 @@ Result<> Client::change_members(const MemberChange& change, Progress progress, D
 Result<std::string> Client::transfer_leadership(const std::string& group, const std::string& peer, Duration timeout) {
   Awaited<Result<std::string>> answer;
   post([&](LightSession& session, node::Loop& loop) {
-    client::transfer_leadership(loop, session, group, peer, loop.now() + world_->bounded(timeout),
+    client::transfer_leadership(loop, session, group, peer, deadline_of(loop, timeout),
                                 [&answer](Result<std::string> result) { answer.give(std::move(result)); });
   });
   return answer.wait();
@@ -206,7 +203,7 @@ Result<std::string> Client::transfer_leadership(const std::string& group, const 
 Result<> Client::destroy_group(const std::string& group, const std::string& at, Duration timeout) {
   Awaited<Result<>> answer;
   post([&](LightSession& session, node::Loop& loop) {
-    client::destroy_group(loop, session, group, at, loop.now() + world_->bounded(timeout),
+    client::destroy_group(loop, session, group, at, deadline_of(loop, timeout),
                           [&answer](Result<> result) { answer.give(std::move(result)); });
   });
   return answer.wait();

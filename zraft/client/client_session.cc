@@ -11,14 +11,6 @@
 #include "zraft/client/once.h"
 
 namespace zraft::client {
-namespace {
-
-Instant deadline_of(const node::Loop& loop, Duration timeout) {
-  return loop.now() + std::clamp(timeout, Duration{1}, Duration::seconds(86'400));
-}
-
-}  // namespace
-
 ClientSession::ClientSession(Client& client, SessionOptions options, Session::OnState on_state) : client_(client) {
   client_.run([&](LightSession& light, node::Loop& loop) {
     session_ = std::make_shared<Session>(loop, light, options, Random(seed_of_the_system()), std::move(on_state));

@@ -29,7 +29,7 @@ class ClientSession {
   ClientSession(const ClientSession&) = delete;
   ClientSession& operator=(const ClientSession&) = delete;
 
-  // Whoever asks `stop` to stop, on whatever thread, cancels the request (Session::cancel_write, cancel).
+  // Whoever asks `stop` to stop, on whatever thread, cancels the request (Session::cancel_write, LightSession::cancel).
 
   // --- asynchronous ---
   void write(Bytes command, bool is_ephemeral, Duration timeout, Done done, std::stop_token stop = {});
@@ -56,7 +56,8 @@ class ClientSession {
 
  private:
   Client& client_;
-  std::shared_ptr<Session> session_;  // made, used and destroyed on the client's thread
+  // Made, used and destroyed on the client's thread; shared, so that a cancel that comes late sees that it is gone.
+  std::shared_ptr<Session> session_;
 };
 
 }  // namespace zraft::client

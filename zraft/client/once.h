@@ -4,6 +4,7 @@
 // std::stop_token by which the one cancels what the other has under way.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -29,6 +30,10 @@ class Once {
  private:
   Done done_;
 };
+
+[[nodiscard]] inline Instant deadline_of(const node::Loop& loop, Duration timeout) {
+  return loop.now() + std::clamp(timeout, Duration{1}, Duration::seconds(86'400));
+}
 
 [[nodiscard]] inline Result<Bytes> result_of(Outcome outcome) {
   if (outcome.error.code != Code::ok) return std::unexpected(std::move(outcome.error));
@@ -61,20 +66,15 @@ void begin_stoppable(node::Loop& loop, std::stop_token stop, Once done, Begin be
   }
   // The callback runs on the thread that asks to stop, so it only posts. By then the request may be over, and then
   // nobody has the hook any more.
-  struct Hook {
-    Cancel cancel;
-    std::optional<std::stop_callback<Cancel>> callback;
-  };
-  const auto hook = std::make_shared<Hook>();
-  hook->cancel = begin(Done([hook, done = std::move(done)](Outcome outcome) mutable {
-    hook->callback.reset();
-    hook->cancel = nullptr;
+  const auto hook = std::make_shared<std::optional<std::stop_callback<Cancel>>>();
+  const Cancel cancel = begin(Done([hook, done = std::move(done)](Outcome outcome) mutable {
+    hook->reset();
     done(std::move(outcome));
   }));
-  if (!hook->cancel) return;
-  hook->callback.emplace(std::move(stop), [&loop, weak = std::weak_ptr(hook)] {
-    loop.post([weak] {
-      if (const auto found = weak.lock(); found != nullptr && found->cancel) found->cancel();
+  if (!cancel) return;
+  hook->emplace(std::move(stop), [&loop, weak = std::weak_ptr(hook), cancel] {
+    loop.post([weak, cancel] {
+      if (!weak.expired()) cancel();
     });
   });
 }

@@ -213,9 +213,9 @@ void Session::cancel_write(std::uint64_t sequence) {
 
 RequestNumber Session::query(Bytes query, net::ReadChoice choice, Instant deadline, Done done) {
   return light_.query(std::move(query), choice, deadline,
-               [done = std::move(done), life = lifetime_.watch()](Outcome outcome) mutable {
-                 if (!life.is_over()) done(std::move(outcome));
-               });
+                      [done = std::move(done), life = lifetime_.watch()](Outcome outcome) mutable {
+                        if (!life.is_over()) done(std::move(outcome));
+                      });
 }
 
 WatchNumber Session::watch(WatchOptions options, Instant deadline, OnEvent on_event) {

@@ -70,11 +70,10 @@ class Session {
   //   stopped                   the session is closed; it was not applied
   //   cancelled                 by cancel_write(); it was not applied, and is not sent any more
   std::uint64_t write(Bytes command, bool is_ephemeral, Instant deadline, Done done);
-  // As of the light session: it does not keep the session alive.
+  // As of the light session, which may cancel it: it does not keep the session alive.
   RequestNumber query(Bytes query, net::ReadChoice choice, Instant deadline, Done done);
   // See LightSession::cancel. A write whose outcome is unknown is applied once or not at all, as after its deadline.
   void cancel_write(std::uint64_t sequence);
-  void cancel(RequestNumber query) { light_.cancel(query); }
 
   // See watch.h. The watches end with the session.
   WatchNumber watch(WatchOptions options, Instant deadline, OnEvent on_event);

@@ -15,7 +15,6 @@ namespace {
 constexpr std::uint32_t timeout_ms_max = 3'600'000;  // nobody waits longer than an hour
 constexpr std::size_t names_told_max = 16;
 
-
 // What a node said, in the words of the wire. The group may be gone by the time of the answer, its leader's name with
 // it.
 net::Reply reply_of(node::Reply from, const Group* group) {
